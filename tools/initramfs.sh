@@ -49,6 +49,6 @@ while read -r module; do
 done <"$work/list"
 
 (cd "$root" && find . -print0 | LC_ALL=C sort -z | cpio --quiet -0 -o -H newc -R 0:0) >"$work/archive"
-rm -f "$kernel"/initramfs-*.cpio
+find "$kernel" -name "initramfs-*.cpio" -mmin +1440 -delete
 mv "$work/archive" "$archive"
 echo "$archive"

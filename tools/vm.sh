@@ -1,0 +1,250 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Owns running one command in a virtual machine: boots a kernel on the host's own file system
+# (copy-on-write), loads the module, and judges the kernel log as well as the command.
+#
+# Usage: tools/vm.sh [OPTION]... -- COMMAND [ARGUMENT]...
+#
+#   --kernel NAME      one of `tools/kernel.sh names` (6.1-cloud)
+#   --cpus N           processors (2)
+#   --mem M            memory in MiB (1024; debug kernels 2048)
+#   --icount           one processor that counts instructions, for repeatable measurements
+#   --timeout SECONDS  limit for the whole run, boot included (600)
+#   --no-module        do not build and load kqueue.ko
+#   --param 'K=V ...'  module parameters
+#   --append 'K=V ...' more of the kernel command line
+#   --verbose          progress on standard error
+#
+# The command sees the host's files, runs as root in the caller's directory with the caller's KQ_*
+# and CI* variables and nothing on standard input; what it writes to files is gone afterwards (/tmp
+# starts empty). Its output and exit status become ours, except:
+#
+#   124  the time limit was reached
+#    99  the kernel complained, the module did not load or unload, memory leaked, the machine died
+#   125  the machine could not be started
+set -euo pipefail
+
+tools=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+kernel=6.1-cloud cpus=2 mem='' icount='' limit=600 module=1 params='' append='' verbose=''
+
+die() { echo "vm.sh: $*" >&2; exit 125; }
+note() { [ -z "$verbose" ] || echo "vm.sh: [$SECONDS s] $*" >&2; }
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--kernel | --cpus | --mem | --timeout | --param | --append)
+		[ $# -ge 2 ] || die "$1 needs a value" ;;&
+	--kernel) kernel=$2; shift 2 ;;
+	--cpus) cpus=$2; shift 2 ;;
+	--mem) mem=$2; shift 2 ;;
+	--timeout) limit=$2; shift 2 ;;
+	--param) params+=" $2"; shift 2 ;;
+	--append) append+=" $2"; shift 2 ;;
+	--icount) icount=1; shift ;;
+	--no-module) module=; shift ;;
+	--verbose) verbose=1; shift ;;
+	--) shift; break ;;
+	*) die "unknown option '$1'" ;;
+	esac
+done
+[ $# -gt 0 ] || die "no command; usage: vm.sh [OPTION]... -- COMMAND [ARGUMENT]..."
+command=("$@")
+if [ -z "$mem" ]; then
+	case $kernel in *-debug) mem=2048 ;; *) mem=1024 ;; esac
+fi
+
+# Prints the server that shares the host's files, and the options of its variant.
+virtiofsd_command() {
+	local program
+	for program in /usr/lib/qemu/virtiofsd /usr/libexec/virtiofsd; do
+		if [ ! -x "$program" ]; then
+			continue
+		fi
+		if "$program" --help 2>&1 | grep -q -e --shared-dir; then
+			echo "$program" --shared-dir=/ --sandbox=chroot --cache=always --log-level=error
+		else
+			echo "$program" -o source=/ -o sandbox=chroot -o cache=always -o log_level=err
+		fi
+		return 0
+	done
+	return 1
+}
+
+# True if the machine can use the processor's virtualisation: the device alone proves nothing.
+kvm_works() {
+	grep -q -m 1 -w -E 'vmx|svm' /proc/cpuinfo && { : <>/dev/kvm; } 2>/dev/null
+}
+
+# Prints what guest-init and the command need to know, as files below $1/kq.
+write_run_files() {
+	local directory=$1/kq variable merge=''
+	mkdir -p "$directory"
+	cp "$tools/guest-init" "$directory/guest-init"
+	[ -z "$module" ] || cp "$module_file" "$directory/kqueue.ko"
+	# One stream for us is one stream for the command, so that the order of lines is kept.
+	[ ! /proc/self/fd/1 -ef /proc/self/fd/2 ] || merge=1
+	{
+		printf '%s=%q\n' params "$params" limit "$limit" merge "$merge" slow "$tcg"
+		printf '%s=%q\n' modules "$(realpath "$("$tools/kernel.sh" "$kernel" modules)")"
+		printf '%s=%q\n' expose "$PWD $(dirname "$tools")"
+	} >"$directory/settings"
+	{
+		echo '#!/bin/bash'
+		for variable in $(compgen -e | grep -E '^(KQ_|CI$|CI_|(A|L|T|UB)SAN_OPTIONS$)'); do
+			printf 'export %s=%q\n' "$variable" "${!variable}"
+		done
+		echo 'export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+		echo 'export HOME=/root USER=root LANG=C.UTF-8'
+		printf 'cd %q || exit\n' "$PWD"
+		printf 'exec'
+		printf ' %q' "${command[@]}"
+		echo
+	} >"$directory/command"
+	chmod +x "$directory/command"
+}
+
+start_virtiofsd() {
+	local program
+	read -r -a program < <(virtiofsd_command) || die "no virtiofsd; run tools/install-deps.sh"
+	setpriv --pdeathsig KILL "${program[@]}" --socket-path="$run/fs.sock" >"$run/virtiofsd.log" 2>&1 &
+	pids+=($!)
+	for _ in {1..250}; do
+		[ ! -S "$run/fs.sock" ] || return 0
+		sleep 0.02
+	done
+	cat "$run/virtiofsd.log" >&2
+	die "virtiofsd does not start"
+}
+
+# Sets qemu to the whole command line.
+assemble_qemu() {
+	local cmdline='console=ttyS0 quiet panic=-1 oops=panic panic_on_warn=0 log_buf_len=4M'
+	cmdline+=' hung_task_panic=0 rcupdate.rcu_cpu_stall_timeout=60 random.trust_cpu=on'
+	qemu=(qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot -nic none)
+	qemu+=(-kernel "$image" -initrd "$run/initrd" -m "$mem")
+	qemu+=(-object "memory-backend-memfd,id=mem,size=${mem}M,share=on")
+	if [ -n "$icount" ]; then
+		# Everything that could differ from one run to the next is pinned. Without -erms, since
+		# with it a copy counts one instruction per byte.
+		qemu+=(-machine 'pc,accel=tcg,memory-backend=mem' -smp 1 -icount 'shift=0,sleep=off,align=off')
+		qemu+=(-cpu 'max,-erms,-rdrand,-rdseed' -seed 1 -rtc 'base=2024-01-01T00:00:00,clock=vm')
+		cmdline+=' nokaslr norandmaps randomize_kstack_offset=off tsc=reliable clocksource=tsc'
+	else
+		qemu+=(-machine 'pc,memory-backend=mem' -smp "$cpus")
+		if [ -n "$tcg" ]; then
+			qemu+=(-accel 'tcg,thread=multi' -cpu max)
+			# Emulation pays dearly for both and gains nothing.
+			cmdline+=' mitigations=off nokaslr'
+		else
+			qemu+=(-accel kvm -cpu host)
+		fi
+	fi
+	qemu+=(-append "$cmdline$append")
+	qemu+=(-chardev "socket,id=fs,path=$run/fs.sock" -device 'vhost-user-fs-pci,chardev=fs,tag=host')
+	qemu+=(-chardev "file,id=console,path=$run/console" -serial chardev:console)
+	# No ioeventfd: what the guest has written is in our file before its next instruction, hence
+	# nothing is lost when it ends.
+	qemu+=(-device 'virtio-serial-pci,ioeventfd=off')
+	local port
+	for port in out err ctl log; do
+		qemu+=(-chardev "file,id=$port,path=$run/$port" -device "virtserialport,chardev=$port,name=$port")
+	done
+}
+
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	local pid
+	for pid in "${pids[@]}"; do
+		kill "$pid" 2>/dev/null || true
+	done
+	wait 2>/dev/null || true
+	rm -rf "$run"
+}
+
+# Shows $1 on standard error under the title $2.
+show() {
+	{
+		echo "--- $2"
+		cat "$1"
+		echo "---"
+	} >&2
+}
+
+# Turns what the machine left into an exit status.
+judge() {
+	local status failed=''
+	status=$(sed -n 's/^status //p' "$run/ctl")
+	# dmesg is complete; without it the console is what remains.
+	tr -d '\r' <"$run/console" >"$run/console.txt"
+	local klog=$run/log
+	if ! grep -q '^done$' "$run/ctl"; then
+		klog=$run/console.txt
+	fi
+	if ! "$tools/klog-scan.sh" "$klog" >"$run/report"; then
+		show "$run/report" "kernel log"
+		echo "vm.sh: the kernel complained ($kernel), see above" >&2
+		failed=99
+	fi
+	if grep '^problem ' "$run/ctl" | sed 's/^problem /vm.sh: /' >&2; then
+		failed=99
+	fi
+	if [ "$1" -eq 124 ] || grep -q '^timeout$' "$run/ctl"; then
+		tail -n 60 "$run/console.txt" >"$run/tail"
+		show "$run/tail" "last lines of the console"
+		echo "vm.sh: no end after $limit seconds" >&2
+		failed=124
+	elif ! grep -q '^done$' "$run/ctl" && [ -z "$failed" ]; then
+		tail -n 60 "$run/console.txt" >"$run/tail"
+		show "$run/tail" "last lines of the console"
+		[ ! -s "$run/qemu.log" ] || show "$run/qemu.log" "qemu"
+		echo "vm.sh: the machine ended without a result" >&2
+		failed=99
+	fi
+	return "${failed:-$status}"
+}
+
+image=$("$tools/kernel.sh" "$kernel" image)
+initramfs=$("$tools/initramfs.sh" "$kernel")
+if [ -n "$module" ]; then
+	note "building the module for $kernel"
+	module_file=$("$tools/build-module.sh" "$kernel" | tail -n 1)
+fi
+tcg=1
+if [ -z "$icount" ] && kvm_works; then
+	tcg=
+fi
+
+pids=()
+run=$(mktemp -d "${TMPDIR:-/tmp}/kq-vm.XXXXXX")
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+write_run_files "$run/files"
+{
+	cat "$initramfs"
+	(cd "$run/files" && find . | cpio --quiet -o -H newc -R 0:0)
+} >"$run/initrd"
+start_virtiofsd
+assemble_qemu
+
+note "starting $kernel"
+touch "$run"/{out,err,ctl,log,console}
+# The guest keeps the limit itself and can then say what hangs; this is for one that is stuck.
+setpriv --pdeathsig TERM timeout -k 5 "$((limit + 15))" "${qemu[@]}" </dev/null >"$run/qemu.log" 2>&1 &
+machine=$!
+pids+=("$machine")
+tail -q -n +1 -s 0.1 -f --pid="$machine" "$run/out" &
+followers=($!)
+tail -q -n +1 -s 0.1 -f --pid="$machine" "$run/err" >&2 &
+followers+=($!)
+pids+=("${followers[@]}")
+
+ended=0
+wait "$machine" || ended=$?
+wait "${followers[@]}" || true
+note "the machine has ended"
+status=0
+judge "$ended" || status=$?
+exit "$status"
