@@ -121,12 +121,12 @@ static inline struct kevent kq_one_at(const char *file, int line, int kq,
 /* The first call that returns anything returns one event; the time limit of the case ends the wait. */
 #define kq_next(kq)	kq_one_at(__FILE__, __LINE__, kq, -1)
 
-/* Every word of an event is as said. */
-#define ASSERT_EVENT(event, ident, filter, flags, fflags, data, udata)	\
+/* ASSERT_EVENT(event, ident, filter, flags, fflags, data, udata): every word of it. */
+#define ASSERT_EVENT(event, ...)					\
 	do {								\
 		struct kevent kq_got = (event), kq_want;		\
 									\
-		EV_SET(&kq_want, ident, filter, flags, fflags, data, udata); \
+		EV_SET(&kq_want, __VA_ARGS__);				\
 		if (kq_got.ident != kq_want.ident ||			\
 		    kq_got.filter != kq_want.filter ||			\
 		    kq_got.flags != kq_want.flags ||			\
