@@ -13,6 +13,8 @@ set -euo pipefail
 tools=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # Root file system (virtiofs below an overlay) and the ports that carry the output.
 drivers=(virtio_pci virtiofs overlay virtio_console)
+# The programs initramfs-init uses.
+applets=(cp hostname insmod ip ln mkdir mkfifo mount sh switch_root uname)
 
 kernel=$("$tools/kernel.sh" "$1" fetch)
 release=$(<"$kernel/version")
@@ -30,6 +32,9 @@ trap 'rm -rf "$work"' EXIT
 root=$work/root
 mkdir -p "$root"/{bin,lib,proc,sys,dev,kq,host,layer,root}
 cp "$busybox" "$root/bin/busybox"
+for applet in "${applets[@]}"; do
+	ln -s busybox "$root/bin/$applet"
+done
 install -m 755 "$tools/initramfs-init" "$root/init"
 
 # modprobe knows the load order, and which drivers this kernel has built in.
