@@ -132,6 +132,33 @@ TEST(Library, installs_is_found_by_pkg_config_and_uninstalls)
     EXPECT_EQ(uninstall.output, "");
 }
 
+// Where time_t can have two sizes there is a kevent() for each, and the header
+// picks the right one.
+TEST(Library, KQ001_32_bit_library_serves_both_sizes_of_time_t)
+{
+    if (command("echo '#include <stdint.h>' | gcc -m32 -x c -fsyntax-only -").status)
+        GTEST_SKIP() << "the compiler has no 32-bit C library";
+
+    const std::string lib = KQ_LIB "-32", object = KQ_BUILD "/time.o";
+    const command build("env -u MAKEFLAGS -u MFLAGS make -s -C " KQ_TOP "/lib CFLAGS='-O2 -m32'"
+                        " CXXFLAGS='-O2 -m32' BUILD=" +
+                        lib);
+    ASSERT_EQ(build.status, 0) << build.output;
+    const command run("nm -D --defined-only " + lib +
+                      "/libkq.so.1 | awk '$2 != \"A\" { print $3 }'");
+    EXPECT_EQ(words(run.output),
+              (std::set<std::string>{"kqueue@@KQ_1.0", "kqueue1@@KQ_1.0", "kqueuex@@KQ_1.0",
+                                     "kevent@@KQ_1.0", "__kevent_time64@@KQ_1.0"}));
+
+    for (const auto &[flags, symbol] :
+         {std::pair{"", "kevent"}, {"-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64", "__kevent_time64"}}) {
+        const command use(std::string("gcc -m32 ") + flags + " -I" KQ_TOP "/lib/include -c -o " +
+                          object + " " KQ_HERE "probe.c && nm -u " + object);
+        EXPECT_TRUE(words(use.output).contains(symbol)) << use.output;
+        EXPECT_FALSE(words(use.output).contains(*flags ? "kevent" : "__kevent_time64"));
+    }
+}
+
 TEST(Library, manual_pages_have_no_warnings)
 {
     if (!have("groff"))
