@@ -346,37 +346,18 @@ static const struct {
 	{ "2^63-1", INT64_MAX, 999999999, false },
 };
 
-struct waiter {
-	int kq, result;
-	struct timespec timeout, *limit;
-	struct kevent event;
-	volatile pid_t tid;
-};
-
-static void *wait_for_one(void *argument)
-{
-	struct waiter *waiter = argument;
-
-	waiter->tid = kq_gettid();
-	waiter->result = kevent(waiter->kq, NULL, 0, &waiter->event, 1, waiter->limit);
-	return NULL;
-}
-
 KQ_TEST_EACH(long_timeout, "KQ-026", "a huge timeout waits until there is an event", long_timeouts)
 {
-	struct waiter waiter = { .kq = kq_new() };
-	pthread_t thread;
+	struct timespec timeout = { variant->seconds, variant->nanoseconds };
+	struct kq_waiter waiter = { .kq = kq_new() };
 
-	waiter.timeout.tv_sec = variant->seconds;
-	waiter.timeout.tv_nsec = variant->nanoseconds;
-	if (waiter.timeout.tv_sec != variant->seconds)
+	if (timeout.tv_sec != variant->seconds)
 		KQ_SKIP("time_t has 32 bits");
-	waiter.limit = variant->null ? NULL : &waiter.timeout;
+	waiter.timeout = variant->null ? NULL : &timeout;
 	ASSERT_OK(kq_add(waiter.kq, 1, EVFILT_USER, 0, 0, 0, NULL));
-	thread = kq_thread(wait_for_one, &waiter);
-	kq_await_waiter(&waiter.tid);
+	kq_start_sleeper(&waiter);
 	ASSERT_OK(kq_trigger(waiter.kq, 1));
-	kq_join(thread);
+	kq_join(waiter.thread);
 	ASSERT_EQ(waiter.result, 1);
 	ASSERT_EQ(waiter.event.ident, 1);
 }

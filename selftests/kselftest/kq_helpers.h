@@ -365,6 +365,47 @@ static inline void kq_await_waiter(const volatile pid_t *tid)
 		sched_yield();
 }
 
+/* A thread that collects one event: fill in kq, and timeout and change if wanted. */
+struct kq_waiter {
+	int kq;
+	const struct timespec *timeout;
+	const struct kevent *change;	/* one, or NULL */
+	pthread_t thread;
+	struct kevent event;
+	volatile int result, error;
+	volatile bool done;
+	volatile pid_t tid;
+};
+
+static inline void *kq_run_waiter(void *argument)
+{
+	struct kq_waiter *waiter = argument;
+	int result;
+
+	waiter->tid = kq_gettid();
+	result = kevent(waiter->kq, waiter->change, !!waiter->change,
+			&waiter->event, 1, waiter->timeout);
+	/* No cancellation point from here on. */
+	waiter->error = errno;
+	waiter->result = result;
+	waiter->done = true;
+	return NULL;
+}
+
+static inline void kq_start_waiter(struct kq_waiter *waiter)
+{
+	waiter->tid = 0;
+	waiter->done = false;
+	waiter->thread = kq_thread(kq_run_waiter, waiter);
+}
+
+/* The same, and returns when the thread sleeps in kevent(). */
+static inline void kq_start_sleeper(struct kq_waiter *waiter)
+{
+	kq_start_waiter(waiter);
+	kq_await_waiter(&waiter->tid);
+}
+
 /* A child, which is killed when the case ends. */
 static inline pid_t kq_fork(void)
 {
