@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of a watched descriptor: creation, publication, death, teardown. What
+ * wakes it is in hooks/, what it means in filters/.
+ */
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/jiffies.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "kq_filter.h"
+#include "kq_hooks.h"
+
+static struct kmem_cache *kq_fd_cache;
+static atomic64_t kq_missed = ATOMIC64_INIT(0);
+
+static void kq_drops_work(struct work_struct *work);
+static LLIST_HEAD(kq_drops_pending);
+static DECLARE_WORK(kq_drops_worker, kq_drops_work);
+
+/**
+ * kq_missed_closes() - how many closes were found late
+ *
+ * Return: the number since load; anything but zero is a defect of the hook.
+ */
+u64 kq_missed_closes(void)
+{
+	return atomic64_read(&kq_missed);
+}
+
+/* What the owner's table holds at a number; for comparison only. */
+static struct file *kq_slot(struct files_struct *files, u32 fd)
+{
+	struct fdtable *fdt;
+	struct file *file;
+
+	rcu_read_lock();
+	fdt = rcu_dereference_raw(files->fdt);
+	file = fd < fdt->max_fds ? rcu_dereference_raw(fdt->fd[fd]) : NULL;
+	rcu_read_unlock();
+	return file;
+}
+
+/**
+ * kq_fd_current() - does the number still name the watched file?
+ * @kfd: descriptor; the caller is a thread of the owner
+ *
+ * Return: false from the moment the slot is cleared, before the hook runs.
+ */
+bool kq_fd_current(const struct kq_fd *kfd)
+{
+	return kq_slot(current->files, kfd->fd) == kfd->file;
+}
+
+/**
+ * kq_fd_in_flux() - does any thread work on a knote of this descriptor?
+ * @kfd: descriptor, queue locked
+ *
+ * Return: true if its teardown has to wait.
+ */
+bool kq_fd_in_flux(const struct kq_fd *kfd)
+{
+	return (kfd->read.status | kfd->write.status) & KN_FLUX;
+}
+
+/**
+ * kq_fd_create() - a kq_fd that is not published yet
+ * @kq: queue
+ * @fd: the number; its slot in the index is made
+ *
+ * Return: the kq_fd or an ERR_PTR of -ENOMEM.
+ */
+struct kq_fd *kq_fd_create(struct kq *kq, u32 fd)
+{
+	struct kq_fd *kfd;
+
+	if (kq_index_reserve_fd(kq, fd))
+		return ERR_PTR(-ENOMEM);
+	kfd = kmem_cache_zalloc(kq_fd_cache, GFP_KERNEL_ACCOUNT);
+	if (!kfd)
+		return ERR_PTR(-ENOMEM);
+	kq_knote_init(&kfd->read, kq, -EVFILT_READ);
+	kq_knote_init(&kfd->write, kq, -EVFILT_WRITE);
+	kfd->fd = fd;
+	refcount_inc(&kq->refs);
+	return kfd;
+}
+
+/**
+ * kq_fd_publish() - enter a new kq_fd into the index and the close hash
+ * @kfd: from kq_fd_create()
+ * @kn: its knote that is being registered; comes back in flux
+ *
+ * The slot is compared and the kq_fd inserted under file_lock in one step: a
+ * close of the number has either cleared the slot before, or finds the kq_fd.
+ *
+ * Return: 0, -EBADF if the number is not open or the queue has gone, -EAGAIN if
+ * another thread was faster.
+ */
+int kq_fd_publish(struct kq_fd *kfd, struct kq_knote *kn)
+{
+	struct files_struct *files = current->files;
+	struct kq *kq = kfd->read.kq;
+	struct file *file;
+	int err = -EBADF;
+
+	spin_lock(&files->file_lock);
+	file = kq_slot(files, kfd->fd);
+	if (!file || (file->f_mode & FMODE_PATH))
+		goto out;
+	get_file(file);
+	kfd->file = file;
+	kfd->kind = kq_kind_of(file);
+
+	kqh_fdclose_lock(file);
+	raw_spin_lock(&kq->lock);
+	if (!kq->dead)
+		err = kq_index_fd(kq, kfd->fd) ? -EAGAIN : 0;
+	if (!err) {
+		kq_index_set_fd(kq, kfd->fd, kfd);
+		kn->status |= KN_LIVE;
+		kq_flux_begin(kn);
+		kfd->state |= KFD_BUSY;
+		kqh_fdclose_add(kfd);
+	}
+	raw_spin_unlock(&kq->lock);
+	kqh_fdclose_unlock(file);
+out:
+	spin_unlock(&files->file_lock);
+	return err;
+}
+
+static void kq_fd_kill_knote(struct kq_knote *kn)
+{
+	kq_knote_unlink(kn);
+	kn->status &= ~(KN_LIVE | KN_ACTIVE);
+}
+
+/**
+ * kq_fd_kill() - the registration of a number ends
+ * @kfd: descriptor, queue locked
+ *
+ * From here on nothing finds or reports it.
+ *
+ * Return: true if the caller has to tear it down, now or later; false if that
+ * was done or is left to the thread that has a knote in flux.
+ */
+bool kq_fd_kill(struct kq_fd *kfd)
+{
+	lockdep_assert_held(&kfd->read.kq->lock);
+	if (kfd->state & KFD_DEAD)
+		return false;
+	kfd->state |= KFD_DEAD;
+	kq_index_set_fd(kfd->read.kq, kfd->fd, NULL);
+	kq_fd_kill_knote(&kfd->read);
+	kq_fd_kill_knote(&kfd->write);
+	return !kq_fd_in_flux(kfd);
+}
+
+/**
+ * kq_fd_free() - the end of a kq_fd
+ * @kfd: unreachable, on no wait queue
+ *
+ * Drops the file, which may be its last reference.
+ */
+void kq_fd_free(struct kq_fd *kfd)
+{
+	struct kq *kq = kfd->read.kq;
+
+	if (kfd->file)
+		fput(kfd->file);
+	kfree(kfd->read.ext);
+	kfree(kfd->write.ext);
+	kmem_cache_free(kq_fd_cache, kfd);
+	kq_put(kq);
+}
+
+/**
+ * kq_fd_teardown() - leave everything a dead kq_fd hangs on
+ * @kfd: killed, not in flux; process context
+ * @drops: where its file goes; NULL to drop it here
+ */
+void kq_fd_teardown(struct kq_fd *kfd, struct kq_drops *drops)
+{
+	kqh_fdclose_del(kfd);
+	if (kfd->kind == KQ_KIND_REG)
+		kqh_fsnotify_leave(kfd);
+	else
+		kqh_waitqueue_leave(kfd);
+	kq_nest_del(kfd);
+	if (drops)
+		llist_add(&kfd->drop, &drops->list);
+	else
+		kq_fd_free(kfd);
+}
+
+/**
+ * kq_drops_flush() - the thread is about to return to user mode
+ * @drops: what its call dropped
+ */
+void kq_drops_flush(struct kq_drops *drops)
+{
+	struct kq_fd *kfd, *next;
+
+	llist_for_each_entry_safe(kfd, next, llist_del_all(&drops->list), drop)
+		kq_fd_free(kfd);
+}
+
+/**
+ * kq_drops_defer() - the thread is about to sleep
+ * @drops: what its call dropped
+ */
+void kq_drops_defer(struct kq_drops *drops)
+{
+	struct llist_node *first, *last;
+
+	if (llist_empty(&drops->list))
+		return;
+	first = llist_del_all(&drops->list);
+	for (last = first; last->next;)
+		last = last->next;
+	llist_add_batch(first, last, &kq_drops_pending);
+	queue_work(kq_wq, &kq_drops_worker);
+}
+
+static void kq_drops_work(struct work_struct *work)
+{
+	struct kq_drops drops = { .list = LLIST_HEAD_INIT(drops.list) };
+
+	drops.list.first = llist_del_all(&kq_drops_pending);
+	kq_drops_flush(&drops);
+}
+
+/**
+ * kq_fd_sweep() - the self-check: look at one watched slot, in turn
+ * @kq: queue; the caller is a thread of the owner
+ * @drops: where a stale one goes
+ *
+ * A slot that no longer holds the watched file is normal for the moment between
+ * the clearing of the slot and the hook. One that stays so for KQ_MISSED_AFTER
+ * is a close that nobody told us: dropped, counted, and said once in the log.
+ */
+void kq_fd_sweep(struct kq *kq, struct kq_drops *drops)
+{
+	struct kq_fd *kfd;
+	bool mine = false;
+	u32 fd;
+
+	raw_spin_lock_irq(&kq->lock);
+	fd = kq->suspect_file ? kq->suspect : kq->sweep;
+	kfd = kq_index_fd(kq, fd);
+	if (kq->suspect_file) {
+		if (!kfd || kfd->file != kq->suspect_file || kq_fd_current(kfd)) {
+			kq->suspect_file = NULL;
+		} else if (time_after(jiffies, kq->suspect_since + KQ_MISSED_AFTER)) {
+			kq->suspect_file = NULL;
+			mine = kq_fd_kill(kfd);
+			atomic64_inc(&kq_missed);
+		}
+	} else {
+		kq->sweep = fd + 1 < kq->nfds ? fd + 1 : 0;
+		if (kfd && !kq_fd_current(kfd)) {
+			kq->suspect = fd;
+			kq->suspect_file = kfd->file;
+			kq->suspect_since = jiffies;
+		}
+	}
+	raw_spin_unlock_irq(&kq->lock);
+	if (mine) {
+		pr_err_once("the close of descriptor %u was not seen\n", fd);
+		kq_fd_teardown(kfd, drops);
+	}
+}
+
+/**
+ * kq_fd_init() - the cache
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kq_fd_init(void)
+{
+	kq_fd_cache = kmem_cache_create("kq_fd", sizeof(struct kq_fd), 0, 0, NULL);
+	return kq_fd_cache ? 0 : -ENOMEM;
+}
+
+/** kq_fd_exit() - the cache goes; nothing is left in it */
+void kq_fd_exit(void)
+{
+	kmem_cache_destroy(kq_fd_cache);
+}

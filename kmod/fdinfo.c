@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+/* /proc/PID/fdinfo/N of a queue: its knotes, one line each, no kernel addresses. */
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "kq_filter.h"
+
+/* What one line says, copied under kq->lock and printed without it. */
+struct kq_line {
+	u64 ident;
+	u64 udata;
+	s64 sdata;
+	u32 sfflags;
+	u32 status;
+	u16 flags;
+	u8 filter;
+};
+
+static void kq_line_fill(struct kq_line *line, const struct kq_knote *kn, u64 ident)
+{
+	line->ident = ident;
+	line->udata = kn->udata;
+	line->sdata = kn->sdata;
+	line->sfflags = kn->sfflags;
+	line->status = kn->status;
+	line->flags = kn->flags;
+	line->filter = kn->filter;
+}
+
+static void kq_line_show(struct seq_file *m, const struct kq_line *line)
+{
+	seq_printf(m, "knote: ident=%llu filter=%s flags=%#x fflags=%#x data=%lld udata=%#llx%s%s\n",
+		   line->ident, kq_filter_find(-(s16)line->filter)->name, line->flags,
+		   line->sfflags, line->sdata, line->udata,
+		   line->status & KN_DISABLED ? " disabled" : "",
+		   line->status & KN_ACTIVE ? " active" : "");
+}
+
+/* Lines of one descriptor, at most two. */
+static int kq_lines_fd(struct kq *kq, u32 fd, struct kq_line *lines)
+{
+	struct kq_fd *kfd = kq_index_fd(kq, fd);
+	int n = 0;
+
+	if (kfd && (kfd->read.status & KN_LIVE))
+		kq_line_fill(&lines[n++], &kfd->read, fd);
+	if (kfd && (kfd->write.status & KN_LIVE))
+		kq_line_fill(&lines[n++], &kfd->write, fd);
+	return n;
+}
+
+static void kq_show_fds(struct seq_file *m, struct kq *kq)
+{
+	struct kq_line lines[2];
+	u32 fd, limit;
+	int i, n;
+
+	limit = READ_ONCE(kq->nfds);
+	for (fd = 0; fd < limit && !seq_has_overflowed(m); fd++) {
+		raw_spin_lock_irq(&kq->lock);
+		n = kq_lines_fd(kq, fd, lines);
+		raw_spin_unlock_irq(&kq->lock);
+		for (i = 0; i < n; i++)
+			kq_line_show(m, &lines[i]);
+		cond_resched();
+	}
+}
+
+/*
+ * Chains are short (one note per bucket on the average) but not bounded: they
+ * are copied in pieces, found again by their place in the chain.
+ */
+static void kq_show_notes(struct seq_file *m, struct kq *kq)
+{
+	struct kq_line lines[KQ_BATCH / 4];
+	struct kq_note *note;
+	u32 bucket = 0;
+	int skip = 0, pos, i, n;
+
+	for (;;) {
+		n = 0;
+		pos = 0;
+		raw_spin_lock_irq(&kq->lock);
+		if (bucket >= kq->nbuckets) {
+			raw_spin_unlock_irq(&kq->lock);
+			return;
+		}
+		hlist_for_each_entry(note, kq_index_bucket(kq, bucket), hash) {
+			if (pos++ < skip)
+				continue;
+			kq_line_fill(&lines[n++], &note->kn, note->ident);
+			if (n == ARRAY_SIZE(lines))
+				break;
+		}
+		raw_spin_unlock_irq(&kq->lock);
+		for (i = 0; i < n; i++)
+			kq_line_show(m, &lines[i]);
+		if (seq_has_overflowed(m))
+			return;
+		if (n == ARRAY_SIZE(lines)) {
+			skip += n;
+		} else {
+			bucket++;
+			skip = 0;
+		}
+		cond_resched();
+	}
+}
+
+/**
+ * kq_show_fdinfo() - the lines of one queue
+ * @m: where they go
+ * @file: the queue
+ */
+void kq_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct kq *kq = kq_from_file(file);
+
+	seq_printf(m, "kqueue: ready=%u%s\n", READ_ONCE(kq->nready), kq->dead ? " dead" : "");
+	kq_show_fds(m, kq);
+	kq_show_notes(m, kq);
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Builds the filter array from kq_filters.h and checks it at load. */
+#include <linux/nospec.h>
+#include <linux/printk.h>
+
+#include "kq_filter.h"
+#include "kq_filters.h"
+
+#define KQ_DECLARE(number, id)	extern const struct kq_filter_ops kqf_##id##_ops;
+KQ_FILTERS(KQ_DECLARE)
+#undef KQ_DECLARE
+
+#define KQ_ASSERT(number, id)							\
+	static_assert((number) < 0 && -(number) <= KQ_EVFILT_COUNT);
+KQ_FILTERS(KQ_ASSERT)
+#undef KQ_ASSERT
+
+/* Two rows with one number would be an override of an initialiser: an error. */
+#define KQ_ROW(number, id)	[-(number)] = &kqf_##id##_ops,
+static const struct kq_filter_ops *const kq_filters[KQ_EVFILT_COUNT + 1] = {
+	KQ_FILTERS(KQ_ROW)
+};
+#undef KQ_ROW
+
+/**
+ * kq_filter_find() - the row of a filter number from user space
+ * @filter: EVFILT_*
+ *
+ * Return: the operations, or NULL for a number that does not exist.
+ */
+const struct kq_filter_ops *kq_filter_find(s16 filter)
+{
+	unsigned int row = -(int)filter;
+
+	if (filter >= 0 || row > KQ_EVFILT_COUNT)
+		return NULL;
+	return kq_filters[array_index_nospec(row, KQ_EVFILT_COUNT + 1)];
+}
+
+/**
+ * kq_filter_ops() - the row of a knote
+ * @kn: the knote
+ *
+ * Return: the operations.
+ */
+const struct kq_filter_ops *kq_filter_ops(const struct kq_knote *kn)
+{
+	return kq_filters[kn->filter];
+}
+
+/**
+ * kq_filter_mask() - what kevent() accepts
+ *
+ * Return: bit -filter set for each filter that is not refused on purpose; a
+ * filter beyond bit 63 is not shown.
+ */
+u64 kq_filter_mask(void)
+{
+	u64 mask = 0;
+	int i;
+
+	for (i = 1; i < 64; i++)
+		if (kq_filters[i] && !(kq_filters[i]->flags & KQF_REFUSED))
+			mask |= BIT_ULL(i);
+	return mask;
+}
+
+/**
+ * kq_filter_init() - refuse to load with a table that breaks the contract
+ *
+ * Return: 0, or -EINVAL with a line in the log.
+ */
+int kq_filter_init(void)
+{
+	const struct kq_filter_ops *ops;
+	int i;
+
+	for (i = 0; i <= KQ_EVFILT_COUNT; i++) {
+		ops = kq_filters[i];
+		if (!ops || (ops->flags & KQF_REFUSED))
+			continue;
+		if (!ops->name || !ops->touch || !ops->eval ||
+		    !!(ops->flags & KQF_FD) != !!ops->check ||
+		    !(ops->flags & KQF_FD) != (ops->size >= sizeof(struct kq_note))) {
+			pr_err("filter -%d is incomplete\n", i);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * READ and WRITE on sockets. What a socket is (listening, connected, neither) is
+ * asked at each evaluation and never remembered: a knote made before listen()
+ * reports connections afterwards.
+ */
+#include <linux/net.h>
+#include <linux/poll.h>
+#include <linux/udp.h>
+#include <net/af_unix.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "fd.h"
+
+static struct sock *kqf_sk(const struct kq_fd *kfd)
+{
+	return sock_from_file(kfd->file)->sk;
+}
+
+static bool kqf_is_inet(const struct sock *sk)
+{
+	return sk->sk_family == AF_INET || sk->sk_family == AF_INET6;
+}
+
+static bool kqf_is_tcp(const struct sock *sk)
+{
+	return kqf_is_inet(sk) && sk->sk_type == SOCK_STREAM && sk->sk_protocol == IPPROTO_TCP;
+}
+
+static bool kqf_is_stream(const struct sock *sk)
+{
+	return sk->sk_type == SOCK_STREAM || sk->sk_type == SOCK_SEQPACKET;
+}
+
+/* Does the stream carry, or has it carried, a connection? */
+static bool kqf_connected(const struct kq_fd *kfd, const struct sock *sk)
+{
+	int state = READ_ONCE(sk->sk_state);
+
+	if (kqf_is_tcp(sk))
+		return state != TCP_CLOSE && state != TCP_SYN_SENT && state != TCP_LISTEN;
+	if (sk->sk_family == AF_UNIX)
+		return state == TCP_ESTABLISHED;
+	return sock_from_file(kfd->file)->state == SS_CONNECTED;
+}
+
+static bool kqf_eof(struct kq_result *res, int err)
+{
+	res->flags = EV_EOF;
+	res->fflags = err;
+	return true;
+}
+
+static s64 kqf_backlog(const struct sock *sk)
+{
+	if (sk->sk_family == AF_UNIX)
+		return skb_queue_len_lockless(&sk->sk_receive_queue);
+	return READ_ONCE(sk->sk_ack_backlog);
+}
+
+static s64 kqf_queue_bytes(const struct sk_buff_head *queue)
+{
+	const struct sk_buff *skb;
+	s64 bytes = 0;
+
+	skb_queue_walk(queue, skb)
+		bytes += skb->len;
+	return bytes;
+}
+
+/* Payload of all queued datagrams; UDP keeps a second queue for its reader. */
+static s64 kqf_dgram_bytes(struct sock *sk)
+{
+	struct sk_buff_head *reader = NULL;
+	s64 bytes;
+
+	if (kqf_is_inet(sk) && sk->sk_type == SOCK_DGRAM &&
+	    (sk->sk_protocol == IPPROTO_UDP || sk->sk_protocol == IPPROTO_UDPLITE))
+		reader = &udp_sk(sk)->reader_queue;
+	/* In the order of the UDP receive path. */
+	if (reader)
+		spin_lock_bh(&reader->lock);
+	spin_lock_bh(&sk->sk_receive_queue.lock);
+	bytes = kqf_queue_bytes(&sk->sk_receive_queue);
+	if (reader)
+		bytes += kqf_queue_bytes(reader);
+	spin_unlock_bh(&sk->sk_receive_queue.lock);
+	if (reader)
+		spin_unlock_bh(&reader->lock);
+	return bytes;
+}
+
+static bool kqf_dgram_read(struct kq_fd *kfd, struct sock *sk, struct kq_knote *kn,
+			   struct kq_result *res)
+{
+	bool lowat = kn->sfflags & NOTE_LOWAT;
+	bool ready;
+
+	ready = kqf_fd_poll(kfd) & (EPOLLIN | EPOLLRDNORM | EPOLLERR);
+	if (ready && (res->report || lowat))
+		res->data = kqf_dgram_bytes(sk);
+	if (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN)
+		return kqf_eof(res, READ_ONCE(sk->sk_err));
+	/* An asynchronous error is an event, but neither the end nor consumed. */
+	if (READ_ONCE(sk->sk_err))
+		return true;
+	return ready && (!lowat || res->data >= kqf_fd_mark(kn, 1));
+}
+
+static s64 kqf_stream_bytes(struct kq_fd *kfd, struct sock *sk, const struct kq_result *res)
+{
+	if (kqf_is_tcp(sk))
+		return tcp_inq(sk);
+	if (sk->sk_family == AF_UNIX)
+		return max(unix_inq_len(sk), 0L);
+	if (!(kqf_fd_poll(kfd) & (EPOLLIN | EPOLLRDNORM)))
+		return 0;
+	return max_t(s64, kqf_fd_ioctl(kfd, res), 1);
+}
+
+/**
+ * kqf_sock_read() - EVFILT_READ on a socket (KQ-106 to KQ-125)
+ * @kfd: descriptor
+ * @kn: its READ knote in flux
+ * @res: filled
+ *
+ * Return: ready.
+ */
+bool kqf_sock_read(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res)
+{
+	struct sock *sk = kqf_sk(kfd);
+	int shutdown, err;
+
+	res->socket = true;
+	if (!kqf_is_stream(sk))
+		return kqf_dgram_read(kfd, sk, kn, res);
+
+	err = READ_ONCE(sk->sk_err);
+	shutdown = READ_ONCE(sk->sk_shutdown);
+	if (READ_ONCE(sk->sk_state) == TCP_LISTEN) {
+		kfd->listened = true;
+		res->data = kqf_backlog(sk);
+		if (err || (shutdown & RCV_SHUTDOWN))
+			return kqf_eof(res, err);
+		return res->data > 0;
+	}
+	if (!kqf_connected(kfd, sk)) {
+		if (err || (shutdown & RCV_SHUTDOWN)) {
+			res->data = kqf_is_tcp(sk) ? tcp_inq(sk) : 0;
+			return kqf_eof(res, err);
+		}
+		/* shutdown() of a listener takes it back to where it came from */
+		return kfd->listened && kqf_eof(res, ECONNABORTED);
+	}
+	kfd->listened = false;
+	res->data = kqf_stream_bytes(kfd, sk, res);
+	if (err || (shutdown & RCV_SHUTDOWN))
+		return kqf_eof(res, err);
+	return res->data >= kqf_fd_mark(kn, READ_ONCE(sk->sk_rcvlowat)) ||
+	       !skb_queue_empty_lockless(&sk->sk_error_queue);
+}
+
+static bool kqf_dgram_write(struct kq_fd *kfd, struct sock *sk, struct kq_knote *kn,
+			    struct kq_result *res)
+{
+	res->data = sock_wspace(sk);
+	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)
+		return kqf_eof(res, READ_ONCE(sk->sk_err));
+	if (!(kqf_fd_poll(kfd) & (EPOLLOUT | EPOLLWRNORM)))
+		return false;
+	return !(kn->sfflags & NOTE_LOWAT) || res->data >= kqf_fd_mark(kn, 1);
+}
+
+static bool kqf_tcp_space(struct sock *sk, struct kq_knote *kn, struct kq_result *res)
+{
+	res->data = max(sk_stream_wspace(sk), 0);
+	if (kn->sfflags & NOTE_LOWAT)
+		return res->data >= kqf_fd_mark(kn, 1);
+	return sk_stream_is_writeable(sk);
+}
+
+/*
+ * TCP wakes writers only when SOCK_NOSPACE asks for it: set it whenever the
+ * answer is no, then look again (the partner of the barrier is in the kernel's
+ * tcp_check_space()).
+ */
+static bool kqf_tcp_write(struct sock *sk, struct kq_knote *kn, struct kq_result *res)
+{
+	if (kqf_tcp_space(sk, kn, res))
+		return true;
+	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	smp_mb__after_atomic();
+	return kqf_tcp_space(sk, kn, res);
+}
+
+static bool kqf_stream_write(struct kq_fd *kfd, struct sock *sk, struct kq_knote *kn,
+			     struct kq_result *res)
+{
+	bool lowat = kn->sfflags & NOTE_LOWAT;
+
+	if (kqf_is_tcp(sk))
+		return kqf_tcp_write(sk, kn, res);
+	res->data = sk->sk_family == AF_UNIX ? sock_wspace(sk) : 1;
+	if (!(kqf_fd_poll(kfd) & (EPOLLOUT | EPOLLWRNORM)))
+		return false;
+	return !lowat || sk->sk_family != AF_UNIX || res->data >= kqf_fd_mark(kn, 1);
+}
+
+/**
+ * kqf_sock_write() - EVFILT_WRITE on a socket (KQ-139 to KQ-147)
+ * @kfd: descriptor
+ * @kn: its WRITE knote in flux
+ * @res: filled
+ *
+ * Return: ready.
+ */
+bool kqf_sock_write(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res)
+{
+	struct sock *sk = kqf_sk(kfd);
+	bool ready = false;
+	int err;
+
+	res->socket = true;
+	if (!kqf_is_stream(sk))
+		return kqf_dgram_write(kfd, sk, kn, res);
+	if (READ_ONCE(sk->sk_state) == TCP_LISTEN)
+		return false;
+	if (kqf_connected(kfd, sk))
+		ready = kqf_stream_write(kfd, sk, kn, res);
+	err = READ_ONCE(sk->sk_err);
+	if (err || (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
+		return kqf_eof(res, err);
+	return ready;
+}

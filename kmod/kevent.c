@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One kevent() call, and the only copies between user memory and the module
+ * (a ->ioctl that answers FIONREAD into the caller's own slot excepted).
+ */
+#include <linux/minmax.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+
+#include "kq_call.h"
+#include "kq_filter.h"
+
+static_assert(sizeof(struct kq_event) == 32);
+static_assert(sizeof(struct kq_event_ext) == 64);
+static_assert(sizeof(struct kq_event_ilp32) == 20);
+static_assert(sizeof(struct kq_kevent) == 64);
+static_assert(offsetof(struct kq_event_ext, ext) == sizeof(struct kq_event));
+
+static void __user *kq_record(const struct kq_call *call, u64 base, int i)
+{
+	return u64_to_user_ptr(base + (u64)i * call->args.record_size);
+}
+
+/**
+ * kq_call_slot() - where the next record but i goes
+ * @call: the call
+ * @i: records still in the buffer before it
+ *
+ * Return: the user address of that slot.
+ */
+void __user *kq_call_slot(const struct kq_call *call, int i)
+{
+	return kq_record(call, call->args.eventlist, call->got + i);
+}
+
+static void kq_store(struct kq_call *call, int i, const struct kq_event_ext *ev)
+{
+	struct kq_event_ilp32 *small;
+
+	switch (call->args.record_size) {
+	case sizeof(struct kq_event):
+		memcpy(&call->out.plain[i], ev, sizeof(struct kq_event));
+		break;
+	case sizeof(struct kq_event_ext):
+		call->out.ext[i] = *ev;
+		break;
+	default:
+		small = &call->out.ilp32[i];
+		small->ident = ev->ident;
+		small->filter = ev->filter;
+		small->flags = ev->flags;
+		small->fflags = ev->fflags;
+		small->data = clamp_t(s64, ev->data, S32_MIN, S32_MAX);
+		small->udata = ev->udata;
+	}
+}
+
+static void kq_load(const struct kq_call *call, int i, struct kq_event_ext *ev)
+{
+	const struct kq_event_ilp32 *small;
+
+	memset(ev, 0, sizeof(*ev));
+	switch (call->args.record_size) {
+	case sizeof(struct kq_event):
+		memcpy(ev, &call->out.plain[i], sizeof(struct kq_event));
+		break;
+	case sizeof(struct kq_event_ext):
+		*ev = call->out.ext[i];
+		break;
+	default:
+		small = &call->out.ilp32[i];
+		/* A 32-bit program's -1 is no descriptor, but the same timer. */
+		ev->ident = small->ident;
+		ev->filter = small->filter;
+		ev->flags = small->flags;
+		ev->fflags = small->fflags;
+		ev->data = small->data;
+		ev->udata = small->udata;
+	}
+}
+
+/**
+ * kq_call_put() - put the record of an event into the buffer
+ * @call: the call
+ * @i: place in the buffer
+ * @kn: knote in flux
+ * @res: what it reports
+ */
+void kq_call_put(struct kq_call *call, int i, struct kq_knote *kn, const struct kq_result *res)
+{
+	struct kq_event_ext ev;
+
+	ev.ident = kq_knote_is_fd(kn) ? kq_knote_fd(kn)->fd : kq_knote_note(kn)->ident;
+	ev.filter = kq_filter_number(kn);
+	ev.flags = kn->flags | res->flags;
+	ev.fflags = res->fflags;
+	ev.data = res->data;
+	ev.udata = kn->udata;
+	ev.ext[0] = 0;
+	ev.ext[1] = 0;
+	ev.ext[2] = kn->ext ? kn->ext[0] : 0;
+	ev.ext[3] = kn->ext ? kn->ext[1] : 0;
+	kq_store(call, i, &ev);
+}
+
+/**
+ * kq_call_flush() - copy the buffer out
+ * @call: the call; got advances
+ * @n: records in the buffer
+ *
+ * Return: how many whole records reached the user.
+ */
+int kq_call_flush(struct kq_call *call, int n)
+{
+	size_t size = (size_t)n * call->args.record_size;
+	size_t left;
+
+	if (!n)
+		return 0;
+	left = copy_to_user(kq_call_slot(call, 0), &call->out, size);
+	n = (size - left) / call->args.record_size;
+	call->got += n;
+	return n;
+}
+
+/**
+ * kq_call_save() - prepare for being run again by the kernel
+ * @call: the call
+ *
+ * A stop, or a signal without a handler, runs the system call anew with the same
+ * argument block: it must then neither apply the changes again nor wait anew.
+ *
+ * Return: 0 or -EFAULT.
+ */
+int kq_call_save(struct kq_call *call)
+{
+	u32 state = KQ_STATE_CHANGED | KQ_STATE_DEADLINE;
+
+	if (call->args.state == state)
+		return 0;
+	call->args.state = state;
+	if (put_user((u64)call->deadline, &call->uargs->deadline) ||
+	    put_user(state, &call->uargs->state))
+		return -EFAULT;
+	return 0;
+}
+
+/* The error or receipt of change i, if there is room. Return: 0 or -errno. */
+static int kq_report(struct kq_call *call, const struct kq_event_ext *ev, int err)
+{
+	struct kq_event_ext out = *ev;
+
+	if (call->got == call->args.nevents)
+		return err;
+	out.flags |= EV_ERROR;
+	out.data = -err;
+	kq_store(call, 0, &out);
+	return kq_call_flush(call, 1) == 1 ? 0 : -EFAULT;
+}
+
+/*
+ * Applies the changelist in batches. A batch is read before anything is written
+ * over it, since both lists may be one array; records are reported one by one
+ * from a place of their own, as the batch still sits in the buffer.
+ */
+static int kq_changes(struct kq *kq, struct kq_call *call)
+{
+	struct kq_event_ext batch[KQ_BATCH / 2], ev;
+	int done = 0, n, i, err;
+
+	while (done < call->args.nchanges) {
+		n = min(call->args.nchanges - done, KQ_BATCH / 2);
+		if (copy_from_user(&call->out, kq_record(call, call->args.changelist, done),
+				   (size_t)n * call->args.record_size))
+			return -EFAULT;
+		for (i = 0; i < n; i++)
+			kq_load(call, i, &batch[i]);
+		for (i = 0; i < n; i++) {
+			ev = batch[i];
+			err = kq_register(kq, &ev, &call->drops);
+			if (err || (ev.flags & EV_RECEIPT))
+				err = kq_report(call, &ev, err);
+			if (err)
+				return err;
+		}
+		done += n;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Checks the timeout and turns it into a deadline. */
+static int kq_timeout(struct kq_call *call)
+{
+	const struct kq_kevent *args = &call->args;
+	s64 ts[2];
+	s32 ts32[2];
+
+	call->deadline = KTIME_MAX;
+	call->poll = args->flags & KQ_KEVENT_NONBLOCK;
+	if (args->timeout && (args->flags & KQ_KEVENT_TIMEOUT_ILP32)) {
+		if (copy_from_user(ts32, u64_to_user_ptr(args->timeout), sizeof(ts32)))
+			return -EFAULT;
+		ts[0] = ts32[0];
+		ts[1] = ts32[1];
+	} else if (args->timeout) {
+		if (copy_from_user(ts, u64_to_user_ptr(args->timeout), sizeof(ts)))
+			return -EFAULT;
+	}
+	if (args->timeout && (ts[0] < 0 || ts[1] < 0 || ts[1] >= NSEC_PER_SEC))
+		return -EINVAL;
+	if (args->state & KQ_STATE_DEADLINE) {
+		call->deadline = clamp_t(s64, args->deadline, 0, KTIME_MAX);
+	} else if (args->timeout && ts[0] <= KQ_SEC_FOREVER) {
+		if (!ts[0] && !ts[1])
+			call->poll = true;
+		else
+			call->deadline = ktime_add_safe(ktime_get(), ktime_set(ts[0], ts[1]));
+	}
+	return 0;
+}
+
+static int kq_call_check(const struct kq_kevent *args)
+{
+	if ((args->flags & ~KQ_KEVENT_FLAGS) || (args->state & ~KQ_STATE_FLAGS) ||
+	    args->reserved)
+		return -EINVAL;
+	if (args->record_size != sizeof(struct kq_event) &&
+	    args->record_size != sizeof(struct kq_event_ext) &&
+	    args->record_size != sizeof(struct kq_event_ilp32))
+		return -EINVAL;
+	if (args->nchanges < 0 || args->nevents < 0)
+		return -EINVAL;
+	return 0;
+}
+
+static int kq_call_run(struct kq *kq, struct kq_call *call)
+{
+	bool wait;
+	int err;
+
+	if (READ_ONCE(kq->dead) || READ_ONCE(kq->files) != current->files)
+		return -EBADF;
+	err = kq_call_check(&call->args);
+	if (err)
+		return err;
+	if (call->args.flags & KQ_KEVENT_PASS_WAKE) {
+		kq_pass_wake(kq);
+		return 0;
+	}
+	wait = call->args.nevents || (call->args.flags & KQ_KEVENT_WAIT_ONLY);
+	if (wait) {
+		err = kq_timeout(call);
+		if (err)
+			return err;
+	}
+	kq_fd_sweep(kq, &call->drops);
+	if (!(call->args.state & KQ_STATE_CHANGED)) {
+		err = kq_changes(kq, call);
+		if (err)
+			return err;
+	}
+	if (call->got || !wait)
+		return call->got;
+	return kq_scan(kq, call);
+}
+
+/**
+ * kq_kevent() - KQ_IOC_KEVENT
+ * @kq: queue
+ * @uargs: struct kq_kevent of the caller
+ * @usize: its size as the caller knows it
+ *
+ * The order of checks is that of KQ-015 to KQ-023: queue and owner, argument
+ * block, timeout, then the changes one by one, then the wait.
+ *
+ * Return: number of records; -EBADF (not the owner, queue closed), -EINVAL,
+ * -E2BIG (words this kernel does not know), -EFAULT, -ERESTARTNOHAND (seen as
+ * EINTR when a handler ran), or the error of a change that had no room.
+ */
+long kq_kevent(struct kq *kq, void __user *uargs, size_t usize)
+{
+	struct kq_call call;
+	int ret;
+
+	ret = copy_struct_from_user(&call.args, sizeof(call.args), uargs, usize);
+	if (ret)
+		return ret;
+	call.uargs = uargs;
+	if (put_user(KQ_STAMP, &call.uargs->stamp))
+		return -EFAULT;
+	call.got = 0;
+	init_llist_head(&call.drops.list);
+
+	ret = kq_call_run(kq, &call);
+	kq_drops_flush(&call.drops);
+	return ret;
+}

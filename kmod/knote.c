@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of a knote between registration and removal: activation, the ready
+ * list, flux, and the waking of threads. Evaluates nothing and frees nothing.
+ */
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+
+#include "kq_filter.h"
+
+/**
+ * kq_knote_init() - a knote nobody has registered yet
+ * @kn: the knote
+ * @kq: its queue
+ * @filter: row of its filter
+ */
+void kq_knote_init(struct kq_knote *kn, struct kq *kq, u8 filter)
+{
+	memset(kn, 0, sizeof(*kn));
+	INIT_LIST_HEAD(&kn->link);
+	kn->kq = kq;
+	kn->filter = filter;
+}
+
+static void kq_waiter_wake(struct kq_waiter *waiter)
+{
+	list_del_init(&waiter->link);
+	waiter->picked = true;
+	/* The thread takes kq->lock before it leaves: the task stays valid. */
+	wake_up_process(waiter->task);
+}
+
+/**
+ * kq_wake_one() - pick the longest waiting thread, if any
+ * @kq: queue, locked
+ */
+void kq_wake_one(struct kq *kq)
+{
+	struct kq_waiter *waiter;
+
+	lockdep_assert_held(&kq->lock);
+	waiter = list_first_entry_or_null(&kq->waiters, struct kq_waiter, link);
+	if (waiter)
+		kq_waiter_wake(waiter);
+}
+
+/**
+ * kq_pass_wake() - a picked thread leaves empty-handed
+ * @kq: queue, not locked
+ *
+ * Without this the event it was picked for could lie there with every other
+ * thread asleep.
+ */
+void kq_pass_wake(struct kq *kq)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&kq->lock, flags);
+	if (kq->nready)
+		kq_wake_one(kq);
+	raw_spin_unlock_irqrestore(&kq->lock, flags);
+}
+
+/**
+ * kq_rouse() - tell those who looked while a scan held knotes in flux
+ * @kq: queue, locked
+ */
+void kq_rouse(struct kq *kq)
+{
+	kq->missed = false;
+	if (!kq->nready)
+		return;
+	kq_wake_one(kq);
+	/*
+	 * Pairs with kq->lock in kq_poll(): it joins pollq before it looks at
+	 * nready under the lock, so either it sees the knote or we see it.
+	 */
+	if (waitqueue_active(&kq->pollq) && !kq->dead)
+		irq_work_queue(&kq->pollwork);
+}
+
+static void kq_enqueue(struct kq_knote *kn, bool quiet)
+{
+	struct kq *kq = kn->kq;
+
+	if (kn->status & KN_RECHECK) {
+		list_del(&kn->link);
+		kn->status &= ~KN_RECHECK;
+	}
+	list_add_tail(&kn->link, &kq->ready);
+	kn->status |= KN_QUEUED | KN_ACTIVE;
+	kq->nready++;
+	if (!quiet)
+		kq_rouse(kq);
+}
+
+/**
+ * kq_knote_unlink() - take a knote off whatever list it is on
+ * @kn: knote, queue locked
+ *
+ * An event that was queued stays recorded in KN_ACTIVE.
+ */
+void kq_knote_unlink(struct kq_knote *kn)
+{
+	lockdep_assert_held(&kn->kq->lock);
+	if (kn->status & KN_QUEUED)
+		kn->kq->nready--;
+	if (kn->status & (KN_QUEUED | KN_RECHECK))
+		list_del_init(&kn->link);
+	kn->status &= ~(KN_QUEUED | KN_RECHECK);
+}
+
+/**
+ * __kq_knote_activate() - the filter says: may be ready
+ * @kn: knote, queue locked
+ * @strong: this always counts as something new, see kq_knote_stale()
+ */
+void __kq_knote_activate(struct kq_knote *kn, bool strong)
+{
+	lockdep_assert_held(&kn->kq->lock);
+	kn->status |= strong ? KN_ACTIVE | KN_STRONG : KN_ACTIVE;
+	if (kn->status & (KN_QUEUED | KN_FLUX | KN_DISABLED) || !(kn->status & KN_LIVE))
+		return;
+	kq_enqueue(kn, false);
+}
+
+/**
+ * kq_knote_activate() - __kq_knote_activate() from any context
+ * @kn: knote, kept alive by the caller
+ * @strong: as there
+ */
+void kq_knote_activate(struct kq_knote *kn, bool strong)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&kn->kq->lock, flags);
+	__kq_knote_activate(kn, strong);
+	raw_spin_unlock_irqrestore(&kn->kq->lock, flags);
+}
+
+/**
+ * kq_knote_quench() - forget an activation
+ * @kn: knote in flux whose source cannot fire at the moment
+ */
+void kq_knote_quench(struct kq_knote *kn)
+{
+	raw_spin_lock_irq(&kn->kq->lock);
+	kn->status &= ~(KN_ACTIVE | KN_STRONG);
+	raw_spin_unlock_irq(&kn->kq->lock);
+}
+
+/**
+ * kq_flux_begin() - own a knote
+ * @kn: knote, queue locked, not in flux
+ */
+void kq_flux_begin(struct kq_knote *kn)
+{
+	WARN_ON_ONCE(kn->status & KN_FLUX);
+	kq_knote_unlink(kn);
+	kn->status |= KN_FLUX;
+}
+
+/**
+ * kq_flux_wake() - let those waiting for any flux of this queue look again
+ * @kq: queue, locked
+ */
+void kq_flux_wake(struct kq *kq)
+{
+	struct kq_waiter *waiter, *next;
+
+	lockdep_assert_held(&kq->lock);
+	list_for_each_entry_safe(waiter, next, &kq->fluxers, link)
+		kq_waiter_wake(waiter);
+}
+
+/**
+ * kq_flux_end() - give a knote back
+ * @kn: knote in flux, queue locked
+ * @quiet: if it is queued, that is a level condition somebody has just taken:
+ *         wake nobody but those who looked while it was in flux
+ *
+ * Does what was held back: an activation queues it, a removal is reported.
+ *
+ * Return: true if it was removed meanwhile and the caller has to tear down its
+ * descriptor or note.
+ */
+bool kq_flux_end(struct kq_knote *kn, bool quiet)
+{
+	lockdep_assert_held(&kn->kq->lock);
+	kn->status &= ~KN_FLUX;
+	kq_flux_wake(kn->kq);
+
+	if (kq_knote_is_fd(kn)) {
+		struct kq_fd *kfd = kq_knote_fd(kn);
+
+		if (kfd->state & KFD_DEAD)
+			return !kq_fd_in_flux(kfd);
+	} else if (kn->status & KN_DEAD) {
+		return true;
+	}
+	if (!(kn->status & KN_LIVE))
+		return false;
+
+	if ((kn->status & (KN_ACTIVE | KN_DISABLED)) == KN_ACTIVE) {
+		kq_enqueue(kn, quiet);
+	} else if ((kn->status & (KN_POLLED | KN_DISABLED)) == KN_POLLED) {
+		list_add_tail(&kn->link, &kn->kq->recheck);
+		kn->status |= KN_RECHECK;
+	}
+	return false;
+}
+
+/**
+ * kq_flux_wait() - sleep until some knote of the queue leaves flux
+ * @kq: queue, locked with interrupts off by raw_spin_lock_irq(); is unlocked
+ *
+ * Return: 0 to look the knote up again, -EINTR if the thread is being killed.
+ */
+int kq_flux_wait(struct kq *kq)
+	__releases(&kq->lock)
+{
+	struct kq_waiter waiter = { .task = current };
+
+	list_add_tail(&waiter.link, &kq->fluxers);
+	set_current_state(TASK_KILLABLE);
+	raw_spin_unlock_irq(&kq->lock);
+
+	if (!fatal_signal_pending(current))
+		schedule();
+	__set_current_state(TASK_RUNNING);
+
+	raw_spin_lock_irq(&kq->lock);
+	list_del_init(&waiter.link);
+	raw_spin_unlock_irq(&kq->lock);
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/**
+ * kq_knote_stale() - would an EV_CLEAR delivery repeat the last one?
+ * @kn: knote in flux
+ * @res: what it would report
+ * @strong: it was activated by something that carries its own news
+ *
+ * Sockets tell a change of state without saying which, and tell a FIN twice. A
+ * wake-up without a key is no news for a condition that was reported and has not
+ * been false since; the end of file is news once for each error word.
+ *
+ * Return: true to drop it silently.
+ */
+bool kq_knote_stale(const struct kq_knote *kn, const struct kq_result *res, bool strong)
+{
+	if (!(kn->flags & EV_CLEAR) || !res->socket)
+		return false;
+	if (res->flags & EV_EOF)
+		return (kn->status & KN_SEEN_EOF) && kn->fflags == res->fflags;
+	return !strong && (kn->status & KN_SEEN);
+}
+
+/**
+ * kq_knote_seen() - remember for kq_knote_stale()
+ * @kn: knote in flux, queue locked
+ * @ready: it was delivered; false: it was found idle
+ * @res: what was reported
+ */
+void kq_knote_seen(struct kq_knote *kn, bool ready, const struct kq_result *res)
+{
+	if (!(kn->flags & EV_CLEAR) || !res->socket)
+		return;
+	kn->status &= ~(KN_SEEN | KN_SEEN_EOF);
+	if (!ready)
+		return;
+	kn->status |= res->flags & EV_EOF ? KN_SEEN | KN_SEEN_EOF : KN_SEEN;
+	kn->fflags = res->fflags;
+}

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The lock document, then the queue, the watched descriptor and the knote, and
+ * the prototypes through which the files of the core meet. Filters see this
+ * header through kq_filter.h; nothing here depends on one kernel version.
+ *
+ * OBJECTS
+ *
+ * struct kq         one queue: what an open of /dev/kqueue made.
+ * struct kq_fd      one watched descriptor number of one queue. Holds one
+ *                   reference on the open file and one set of wait entries for
+ *                   all its knotes, which are embedded.
+ * struct kq_note    one knote that hangs on no descriptor (TIMER, USER), the
+ *                   head of the filter's own structure.
+ * struct kq_knote   the registration (ident, filter) itself, part of the above.
+ *
+ * LOCKS, outer to inner
+ *
+ *  1. kq_mark_mutex    mutex, global: find, add and destroy of inode marks.
+ *     kq_nest_mutex    mutex, global: the graph of queues watching queues. Never
+ *                      held together with kq_mark_mutex.
+ *  2. files->file_lock spinlock of the descriptor table: publishing a kq_fd
+ *                      compares the slot and inserts in one step, so that a
+ *                      close either finds the kq_fd or makes EV_ADD fail.
+ *  3. bucket->lock     raw spinlock, irqs off, one per bucket of the close hash:
+ *                      the chain of kq_fd by struct file. Raw because the close
+ *                      hook may run with preemption off on PREEMPT_RT.
+ *     watch->lock      raw spinlock, one per inode mark: its list of kq_fd.
+ *  4. kq->lock         raw spinlock, irqs off, one per queue: index, ready list,
+ *                      waiters, every knote's status word. Raw because wake-up
+ *                      callbacks, timers and the close hook take it in hard irq
+ *                      context or with preemption off. Never held across
+ *                      anything that sleeps, evaluates, allocates or copies;
+ *                      what is done under it is bounded by a constant, by the
+ *                      batch size or, for recheck, by the idle regular files.
+ *
+ * Wait-queue head locks of watched objects are taken outside kq->lock (our
+ * callback runs under them); kq->pollq is only ever woken from kq->pollwork,
+ * never under a watched object's lock: that is why nesting cannot recurse.
+ *
+ * STATUS AND FLUX
+ *
+ * Whoever works on a knote outside kq->lock (attach, touch, eval, commit,
+ * detach, copy-out) first sets KN_FLUX under kq->lock. One thread at a time
+ * holds it; others sleep killably on kq->fluxers and start over with the
+ * look-up. While in flux a knote is on no list; activations only set KN_ACTIVE
+ * and are acted upon by kq_flux_end(). So between "taken" and "put back"
+ * nothing is lost, and a change meets a knote either before or after a
+ * delivery, never in the middle.
+ *
+ *   link is on         when
+ *   nothing            idle, disabled, or in flux
+ *   kq->ready          KN_QUEUED (implies KN_ACTIVE, enabled, not in flux)
+ *   kq->recheck        KN_RECHECK: idle, but nobody will wake it: evaluated at
+ *                      the start of each scan (regular files, LOWAT on pipes)
+ *
+ * FIELD TABLE ([i] immutable, [q] kq->lock, [x] holder of KN_FLUX or, for
+ * readers, kq->lock with the knote not in flux, [b] bucket->lock)
+ *
+ * WHO FREES A kq_fd
+ *
+ * KFD_DEAD is set once, under kq->lock, by whoever removes it: that step also
+ * takes it out of the index and its knotes off the lists, so that nothing can
+ * find or report it afterwards. The teardown (unhash, leave the wait queues,
+ * drop the file, free) is done by the same caller unless a knote is in flux;
+ * then it is done by the kq_flux_end() that finds KFD_DEAD and no other knote
+ * in flux. A kq_fd holds a reference on its kq until then.
+ *
+ * THE REMOVAL PATHS, and what excludes each pair
+ *
+ *   D  EV_DELETE, or ONESHOT delivered           kq_register(), kq_scan()
+ *   C  close of the watched descriptor           hooks/fdclose.c
+ *   Q  the owner closes the queue, or exits      kq_clear()
+ *
+ * D/D  the second finds the knote in flux and waits, or finds nothing.
+ * D/C  both set KFD_DEAD under kq->lock: one wins. C touches the kq_fd only
+ *      under the bucket lock, and D's teardown takes the bucket lock to unhash
+ *      before it frees: so C never holds a freed one. If D holds a knote in
+ *      flux, C marks and leaves the teardown to D.
+ * D/Q  as D/C; Q takes kq_fd and notes out of the index one by one under
+ *      kq->lock. A note in flux is marked KN_DEAD and freed by its holder.
+ * C/C  (two closes of one number cannot both find the slot taken) and double
+ *      calls of the hook: the second finds it unhashed or KFD_DEAD.
+ * C/Q  as D/C.
+ * Q/Q  kq->dead is set once under kq->lock; the last close runs after every
+ *      ioctl has returned, and repeats the walk on an empty index.
+ *
+ * OTHER RACES
+ *
+ * scan and delete     KN_FLUX: delete waits until the scan has put the knote
+ *                     back, and vice versa.
+ * scan and close      C marks; the scan compares the slot before it delivers,
+ *                     and kq_flux_end() tears down.
+ * attach and close    publication is atomic under file_lock; a close that comes
+ *                     between publication and the end of the attach marks, the
+ *                     attacher sees KFD_DEAD at kq_flux_end(), answers EBADF.
+ * two attaches        KFD_BUSY: the second change to the same descriptor waits
+ *                     for the first poll to finish as it would for flux.
+ * expiry and delete   a timer's detach is in flux and calls hrtimer_cancel()
+ *                     without kq->lock, which the callback takes.
+ * mark and close      an inode mark is left in process context only: the close
+ *                     hook hands such a kq_fd to the closing task's work.
+ * wake-up and release a kq_fd leaves every wait queue before it is freed;
+ *                     kq->pollwork is synced before the kq is freed, and is
+ *                     not queued once kq->dead is set.
+ * POLLFREE            the callback unlinks its entry, then clears wait->head
+ *                     with release, its last access; removal reads wait->head
+ *                     with acquire under rcu_read_lock(), which keeps the head.
+ * wake-up and scan    the callback reads KN_QUEUED without the lock after a full
+ *                     barrier (the producer wrote its state before); the scan
+ *                     clears KN_QUEUED, then a full barrier, then evaluates:
+ *                     one of the two sees the other.
+ * last fput           a thread inside kevent() that will sleep never drops a
+ *                     watched file itself (fput would wait for its return to
+ *                     user mode): the file goes to kq_wq. See struct kq_drops.
+ * unload              an open queue pins the module; module exit waits until
+ *                     the last kq is gone, then for RCU, then frees the caches.
+ *
+ * WAKE-UPS OF kevent()
+ *
+ * Each enqueue picks the longest waiting thread, if any, and takes it off
+ * kq->waiters. A picked thread scans before it looks at signals or the clock;
+ * if it leaves without an event while the ready list is not empty it picks the
+ * next (kq_pass_wake()). A thread that goes to sleep while another one's scan
+ * has knotes in flux, or polls the queue then, sets kq->missed: the end of that
+ * scan's batch picks one and wakes pollq. A level knote that was delivered goes
+ * back to the list without waking anybody else.
+ */
+#ifndef KQ_H
+#define KQ_H
+
+#include <linux/fs.h>
+#include <linux/irq_work.h>
+#include <linux/ktime.h>
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include <linux/kqueue.h>
+
+#include "kq_compat.h"
+#include "kq_limits.h"
+
+struct files_struct;
+struct kq;
+struct kq_filter_ops;
+struct kq_watch;
+struct seq_file;
+
+/* kq_knote.status [q]; read without the lock by the wake-up callback. */
+#define KN_LIVE		0x0001	/* registered, or being registered */
+#define KN_FLUX		0x0002	/* one thread works on it */
+#define KN_ACTIVE	0x0004	/* the filter says: may be ready */
+#define KN_QUEUED	0x0008	/* on kq->ready */
+#define KN_RECHECK	0x0010	/* on kq->recheck */
+#define KN_DISABLED	0x0020	/* EV_DISABLE, or EV_DISPATCH delivered */
+#define KN_FORCED	0x0040	/* EV_FORCEONESHOT: deliver without evaluation */
+#define KN_DEAD		0x0080	/* a note taken out of the index while in flux */
+#define KN_STRONG	0x0100	/* active by something that always counts as new */
+#define KN_MARKER	0x0200	/* not a knote: the end mark of a scan */
+#define KN_POLLED	0x0400	/* goes to kq->recheck when idle */
+/* Memory of the last EV_CLEAR delivery of a socket, see kq_knote_stale(). */
+#define KN_SEEN		0x0800	/* delivered as ready */
+#define KN_SEEN_EOF	0x1000	/* delivered with EV_EOF */
+
+/**
+ * struct kq_knote - one registration
+ * @link: [q] see the table of links above
+ * @kq: [i] queue
+ * @udata: [x] user's word
+ * @sdata: [x] data word of the registration
+ * @ext: [x] user's ext[2] and ext[3], NULL while both are zero
+ * @sfflags: [x] fflags word of the registration
+ * @fflags: [q] recorded notes, for filters that record
+ * @status: [q] KN_*
+ * @flags: [x] EV_ flags fixed at creation
+ * @filter: [i] row of the filter table
+ */
+struct kq_knote {
+	struct list_head link;
+	struct kq *kq;
+	u64 udata;
+	s64 sdata;
+	u64 *ext;
+	u32 sfflags;
+	u32 fflags;
+	u32 status;
+	u16 flags;
+	u8 filter;
+};
+
+/* kq_fd.state [q] */
+#define KFD_DEAD	0x01	/* out of the index; teardown is due or done */
+#define KFD_BUSY	0x02	/* the first poll is running */
+#define KFD_POLLED	0x04	/* wait entries are in place, if the file has any */
+
+/* What a watched file is, decided once from the file. */
+enum kq_kind {
+	KQ_KIND_POLL,		/* anything else with a ->poll */
+	KQ_KIND_SOCK,
+	KQ_KIND_PIPE,		/* anonymous pipe */
+	KQ_KIND_FIFO,		/* named pipe: EOF depends on the opener's history */
+	KQ_KIND_REG,		/* regular file */
+	KQ_KIND_DIR,
+	KQ_KIND_ALWAYS,		/* block and memory devices: never wait */
+	KQ_KIND_QUEUE,		/* another kqueue */
+	KQ_KIND_TTY,
+	KQ_KIND_EVENTFD,
+	KQ_KIND_TIMERFD,
+	KQ_KIND_SIGNALFD,
+	KQ_KIND_INOTIFY,
+	KQ_KIND_PIDFD,
+	KQ_KIND_EPOLL,
+	KQ_KIND_NONE,		/* no ->poll and not a file: refused */
+};
+
+/**
+ * struct kq_wait - our place on one wait queue of a watched file
+ * @entry: the entry; private points to the kq_fd
+ * @head: the wait queue, NULL when it went away (POLLFREE) or was never used
+ * @next: further queues of the same file (ttys, O_RDWR FIFOs)
+ */
+struct kq_wait {
+	wait_queue_entry_t entry;
+	wait_queue_head_t *head;
+	struct kq_wait *next;
+};
+
+/**
+ * struct kq_inode_link - our place on the inode mark of a regular file
+ * @link: on watch->fds, under watch->lock
+ * @watch: the mark, pinned
+ * @seen_size: holder of the READ knote's flux: size at the last EV_CLEAR
+ *             delivery, negative for none
+ * @seen_pos: offset at that delivery
+ */
+struct kq_inode_link {
+	struct list_head link;
+	struct kq_watch *watch;
+	loff_t seen_size;
+	loff_t seen_pos;
+};
+
+/**
+ * struct kq_nest_link - an edge of the graph of queues, under kq_nest_mutex
+ * @child: on the watching queue's nested list
+ * @parent: on the watched queue's watchers list
+ * @outer: the watching queue
+ * @inner: the watched queue, kept by the kq_fd's file
+ */
+struct kq_nest_link {
+	struct list_head child;
+	struct list_head parent;
+	struct kq *outer;
+	struct kq *inner;
+};
+
+/**
+ * struct kq_fd - one watched descriptor
+ * @read: EVFILT_READ
+ * @write: EVFILT_WRITE
+ * @file: [i] the open file the number named at EV_ADD, referenced
+ * @hash: [b] close hash
+ * @drop: a list of kq_fd that wait for their teardown or last fput
+ * @work: its teardown, done by the closing task on its way to user mode
+ * @fd: [i] the number
+ * @kind: [i] enum kq_kind
+ * @state: [q] KFD_*
+ * @listened: holder of @read's flux: the socket was seen listening
+ * @wait: wait entries, filled by the first poll, emptied by the teardown
+ * @inode: regular files instead have a place on an inode mark
+ * @nest: queues also have an edge in the graph, allocated
+ */
+struct kq_fd {
+	struct kq_knote read;
+	struct kq_knote write;
+	struct file *file;
+	union {
+		struct hlist_node hash;
+		struct llist_node drop;
+		struct callback_head work;
+	};
+	u32 fd;
+	u8 kind;
+	u8 state;
+	bool listened;
+	union {
+		struct kq_wait wait;
+		struct kq_inode_link inode;
+	};
+	struct kq_nest_link *nest;
+};
+
+/**
+ * struct kq_note - a knote keyed by a number of the user's choice
+ * @kn: the knote
+ * @ident: [i] the number
+ * @hash: [q] kq->idents
+ */
+struct kq_note {
+	struct kq_knote kn;
+	u64 ident;
+	struct hlist_node hash;
+};
+
+/* A growing array of pointers in two levels; see index.c. */
+struct kq_table {
+	void ***dir;
+	u32 pages;	/* entries in dir */
+};
+
+/**
+ * struct kq_waiter - a thread asleep in this queue
+ * @link: [q] kq->waiters or kq->fluxers
+ * @task: the thread
+ * @picked: [q] an enqueue chose this thread
+ */
+struct kq_waiter {
+	struct list_head link;
+	struct task_struct *task;
+	bool picked;
+};
+
+/**
+ * struct kq - one queue
+ * @lock: see above
+ * @dead: [q] the owner has gone: every call answers EBADF
+ * @missed: [q] a waiter went to sleep while a scan held knotes in flux
+ * @scans: [q] batches in flight
+ * @nready: [q] knotes on @ready
+ * @ready: [q] queued knotes and scan markers
+ * @recheck: [q] idle knotes nobody wakes
+ * @waiters: [q] threads asleep in kevent()
+ * @fluxers: [q] threads waiting for a knote in flux
+ * @fds: [q] kq_fd by descriptor number
+ * @nfds: [q] one more than the highest number ever watched
+ * @idents: [q] hash of kq_note, linear hashing over a kq_table
+ * @nidents: [q] notes in @idents
+ * @nbuckets: [q] buckets of @idents in use
+ * @sweep: [q] next descriptor the self-check looks at
+ * @suspect: [q] descriptor whose slot did not match at the last look
+ * @suspect_file: [q] what was watched there
+ * @suspect_since: [q] when that was, in jiffies
+ * @files: [q] the owner's descriptor table, not pinned: compared only; NULL
+ *         once the owner has gone
+ * @pollq: poll(), epoll and outer queues; woken from @pollwork only
+ * @pollwork: wakes @pollq outside all locks of watched objects
+ * @nested: under kq_nest_mutex: edges to the queues this one watches
+ * @watchers: under kq_nest_mutex: edges to the queues that watch this one
+ * @nest_mark: under kq_nest_mutex: last graph walk that came here
+ * @nest_depth: under kq_nest_mutex: what that walk found
+ * @refs: the open file, and every kq_fd
+ * @rcu: frees it
+ */
+struct kq {
+	raw_spinlock_t lock;
+	bool dead;
+	bool missed;
+	u32 scans;
+	u32 nready;
+	struct list_head ready;
+	struct list_head recheck;
+	struct list_head waiters;
+	struct list_head fluxers;
+	struct kq_table fds;
+	u32 nfds;
+	struct kq_table idents;
+	u32 nidents;
+	u32 nbuckets;
+	u32 sweep;
+	u32 suspect;
+	struct file *suspect_file;
+	unsigned long suspect_since;
+	struct files_struct *files;
+	wait_queue_head_t pollq;
+	struct irq_work pollwork;
+	struct list_head nested;
+	struct list_head watchers;
+	u64 nest_mark;
+	int nest_depth;
+	refcount_t refs;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct kq_drops - torn down kq_fd whose file is still referenced
+ * @list: the kq_fd
+ *
+ * A call collects here what it dropped. kq_drops_flush() puts the files
+ * directly when the thread is about to return to user mode, kq_drops_defer()
+ * gives them to kq_wq when it is about to sleep.
+ */
+struct kq_drops {
+	struct llist_head list;
+};
+
+/**
+ * struct kq_result - what an evaluation found
+ * @data: data word
+ * @fflags: fflags word
+ * @flags: EV_EOF or 0
+ * @socket: new data comes with a keyed wake-up; see kq_knote_stale()
+ * @report: fill the words, not only the answer
+ * @scratch: user address the evaluation may use as scratch space, or NULL
+ */
+struct kq_result {
+	s64 data;
+	u32 fflags;
+	u16 flags;
+	bool socket;
+	bool report;
+	void __user *scratch;
+};
+
+/* main.c */
+extern struct workqueue_struct *kq_wq;
+
+/* knote.c: lists, activation, flux */
+void kq_knote_init(struct kq_knote *kn, struct kq *kq, u8 filter);
+void kq_knote_activate(struct kq_knote *kn, bool strong);
+void __kq_knote_activate(struct kq_knote *kn, bool strong);
+void kq_knote_quench(struct kq_knote *kn);
+void kq_flux_begin(struct kq_knote *kn);
+bool kq_flux_end(struct kq_knote *kn, bool quiet);
+void kq_rouse(struct kq *kq);
+int kq_flux_wait(struct kq *kq);
+void kq_flux_wake(struct kq *kq);
+void kq_knote_unlink(struct kq_knote *kn);
+void kq_pass_wake(struct kq *kq);
+void kq_wake_one(struct kq *kq);
+bool kq_knote_stale(const struct kq_knote *kn, const struct kq_result *res, bool strong);
+void kq_knote_seen(struct kq_knote *kn, bool ready, const struct kq_result *res);
+
+/* index.c: finding knotes */
+struct kq_fd *kq_index_fd(struct kq *kq, u32 fd);
+int kq_index_reserve_fd(struct kq *kq, u32 fd);
+void kq_index_set_fd(struct kq *kq, u32 fd, struct kq_fd *kfd);
+struct kq_note *kq_index_note(struct kq *kq, u8 filter, u64 ident);
+int kq_index_reserve_note(struct kq *kq);
+bool kq_index_add_note(struct kq *kq, struct kq_note *note);
+void kq_index_del_note(struct kq *kq, struct kq_note *note);
+struct hlist_head *kq_index_bucket(struct kq *kq, u32 bucket);
+void kq_index_free(struct kq *kq);
+
+/* fd.c: life of a watched descriptor */
+int kq_fd_init(void);
+void kq_fd_exit(void);
+struct kq_fd *kq_fd_create(struct kq *kq, u32 fd);
+int kq_fd_publish(struct kq_fd *kfd, struct kq_knote *kn);
+bool kq_fd_kill(struct kq_fd *kfd);
+void kq_fd_teardown(struct kq_fd *kfd, struct kq_drops *drops);
+void kq_fd_free(struct kq_fd *kfd);
+bool kq_fd_current(const struct kq_fd *kfd);
+bool kq_fd_in_flux(const struct kq_fd *kfd);
+void kq_fd_sweep(struct kq *kq, struct kq_drops *drops);
+void kq_drops_flush(struct kq_drops *drops);
+void kq_drops_defer(struct kq_drops *drops);
+u64 kq_missed_closes(void);
+
+/* kind.c */
+enum kq_kind kq_kind_of(struct file *file);
+
+/* register.c */
+int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops);
+void kq_knote_bury(struct kq_knote *kn, struct kq_drops *drops);
+void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops);
+bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops);
+void kq_clear(struct kq *kq);
+
+/* scan.c */
+struct kq_call;
+int kq_scan(struct kq *kq, struct kq_call *call);
+void kq_recheck(struct kq *kq, struct kq_drops *drops);
+
+/* kevent.c */
+long kq_kevent(struct kq *kq, void __user *uargs, size_t usize);
+
+/* dev.c */
+int kq_dev_init(void);
+void kq_dev_exit(void);
+void kq_put(struct kq *kq);
+bool kq_is_queue(const struct file *file);
+extern struct kq *kq_from_file(const struct file *file);
+
+/* nest.c */
+int kq_nest_add(struct kq *kq, struct kq_fd *kfd);
+void kq_nest_del(struct kq_fd *kfd);
+
+/* fdinfo.c */
+void kq_show_fdinfo(struct seq_file *m, struct file *file);
+
+#endif /* KQ_H */

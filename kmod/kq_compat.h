@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The only place that knows kernel versions: kqc_ wrappers, newest kernel first.
+ * Each says which release changed what; it goes when the minimum passes that.
+ * Facts a version number could lie about come as KQC_HAVE_* from Kbuild.
+ */
+#ifndef KQ_COMPAT_H
+#define KQ_COMPAT_H
+
+#include <linux/fsnotify_backend.h>
+#include <linux/ftrace.h>
+#include <linux/hrtimer.h>
+#include <linux/task_work.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "kqueue needs Linux 6.1 or newer"
+#endif
+
+/* 6.10: fsnotify_find_mark() takes an object and its type. */
+static inline struct fsnotify_mark *
+kqc_find_inode_mark(struct inode *inode, struct fsnotify_group *group)
+{
+#ifdef KQC_HAVE_FIND_INODE_MARK
+	return fsnotify_find_inode_mark(inode, group);
+#else
+	return fsnotify_find_mark(&inode->i_fsnotify_marks, group);
+#endif
+}
+
+/* 6.13: hrtimer_setup() takes the callback; hrtimer_init() went in 6.15. */
+static inline void kqc_hrtimer_setup(struct hrtimer *timer,
+				     enum hrtimer_restart (*fn)(struct hrtimer *),
+				     clockid_t clock, enum hrtimer_mode mode)
+{
+#ifdef KQC_HAVE_HRTIMER_SETUP
+	hrtimer_setup(timer, fn, clock, mode);
+#else
+	hrtimer_init(timer, clock, mode);
+	timer->function = fn;
+#endif
+}
+
+/* 6.2: ftrace_regs_get_argument(); 6.1 on x86 has the registers inside. */
+static __always_inline unsigned long kqc_ftrace_arg(struct ftrace_regs *fregs, unsigned int n)
+{
+#ifdef ftrace_regs_get_argument
+	return ftrace_regs_get_argument(fregs, n);
+#elif defined(KQC_HAVE_FTRACE_REGS_GET_ARGUMENT)
+	return ftrace_regs_get_argument(fregs, n);
+#else
+	return regs_get_kernel_argument(&fregs->regs, n);
+#endif
+}
+
+/* Exported by distributions, not by mainline; without it kq_wq does the work. */
+static inline bool kqc_task_work_add(struct task_struct *task, struct callback_head *work)
+{
+#ifdef KQC_HAVE_TASK_WORK_ADD
+	return !task_work_add(task, work, TWA_RESUME);
+#else
+	return false;
+#endif
+}
+
+#endif /* KQ_COMPAT_H */

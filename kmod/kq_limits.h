@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Every limit and batch size of the module. */
+#ifndef KQ_LIMITS_H
+#define KQ_LIMITS_H
+
+/* Records copied in, or evaluated and copied out, at a time: on the stack. */
+#define KQ_BATCH	16
+
+/* Steps of a walk under kq->lock before it is let go for a moment. */
+#define KQ_RELAX	256
+
+/* Queues in the longest chain of queues watching queues. */
+#define KQ_MAX_DEPTH	16
+
+/* A slot that stays wrong this long after a look was a close nobody told us. */
+#define KQ_MISSED_AFTER	HZ
+
+/* Timeouts and intervals beyond this many seconds mean for ever. */
+#define KQ_SEC_FOREVER	0x7fffffffLL
+
+#endif /* KQ_LIMITS_H */

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Loading in order, unloading in reverse. */
+#include <linux/module.h>
+
+#include "kq_filter.h"
+#include "kq_hooks.h"
+
+/* Puts files for threads that sleep, and tears down where a hook may not. */
+struct workqueue_struct *kq_wq;
+
+static int __init kq_init(void)
+{
+	int err;
+
+	err = kq_filter_init();
+	if (err)
+		return err;
+	kq_wq = alloc_workqueue("kqueue", WQ_UNBOUND, 0);
+	if (!kq_wq)
+		return -ENOMEM;
+	err = kq_fd_init();
+	if (err)
+		goto err_wq;
+	err = kqh_fsnotify_init();
+	if (err)
+		goto err_fd;
+	err = kqh_fdclose_init();
+	if (err)
+		goto err_fsnotify;
+	err = kq_dev_init();
+	if (err)
+		goto err_fdclose;
+	return 0;
+
+err_fdclose:
+	kqh_fdclose_exit();
+err_fsnotify:
+	kqh_fsnotify_exit();
+err_fd:
+	kq_fd_exit();
+err_wq:
+	destroy_workqueue(kq_wq);
+	return err;
+}
+
+/*
+ * No queue is open, so no kq_fd is registered; late teardowns keep their kq and
+ * kq_dev_exit() waits for the last of those. Unregistering from ftrace waits for
+ * tasks that are still in our text on their way out of a hook or a task work.
+ */
+static void __exit kq_exit(void)
+{
+	kq_dev_exit();
+	kqh_fdclose_exit();
+	kqh_fsnotify_exit();
+	destroy_workqueue(kq_wq);
+	rcu_barrier();
+	kq_fd_exit();
+}
+
+module_init(kq_init);
+module_exit(kq_exit);
+
+MODULE_DESCRIPTION("kqueue: one wait for descriptors, timers and user events, as on BSD");
+MODULE_AUTHOR("the kqueue for Linux authors");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(KQ_VERSION);

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One change: find or create its knote and apply the actions. Touches no user
+ * memory; the lock order and the flux protocol are in kq.h.
+ */
+#include <linux/fdtable.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "kq_filter.h"
+#include "kq_hooks.h"
+
+#define KQ_FIXED_FLAGS	(EV_ADD | EV_ONESHOT | EV_CLEAR | EV_RECEIPT | EV_DISPATCH)
+
+/* Detach and free a note that left the index and is in nobody else's hands. */
+static void kq_note_free(struct kq_knote *kn)
+{
+	const struct kq_filter_ops *ops = kq_filter_ops(kn);
+
+	if (ops->detach)
+		ops->detach(kn);
+	kfree(kn->ext);
+	kfree(kq_knote_note(kn));
+}
+
+/**
+ * kq_knote_bury() - what a kq_flux_end() that returned true leaves to its caller
+ * @kn: knote that is out of the index
+ * @drops: where a watched file goes
+ */
+void kq_knote_bury(struct kq_knote *kn, struct kq_drops *drops)
+{
+	if (kq_knote_is_fd(kn))
+		kq_fd_teardown(kq_knote_fd(kn), drops);
+	else
+		kq_note_free(kn);
+}
+
+/**
+ * kq_knote_release() - end flux, and bury the knote if it died meanwhile
+ * @kn: knote in flux, queue locked by raw_spin_lock_irq(); is unlocked
+ * @drops: where a watched file goes
+ *
+ * Return: false if it died.
+ */
+bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops)
+	__releases(&kn->kq->lock)
+{
+	struct kq *kq = kn->kq;
+	bool died;
+
+	if (kq_knote_is_fd(kn))
+		died = kq_knote_fd(kn)->state & KFD_DEAD;
+	else
+		died = kn->status & KN_DEAD;
+	if (kq_flux_end(kn, false)) {
+		raw_spin_unlock_irq(&kq->lock);
+		kq_knote_bury(kn, drops);
+	} else {
+		raw_spin_unlock_irq(&kq->lock);
+	}
+	return !died;
+}
+
+/**
+ * kq_knote_drop() - the knote goes: deleted, delivered once, or never attached
+ * @kn: knote in flux
+ * @drops: where a watched file goes
+ */
+void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops)
+{
+	struct kq *kq = kn->kq;
+
+	raw_spin_lock_irq(&kq->lock);
+	if (kq_knote_is_fd(kn)) {
+		struct kq_fd *kfd = kq_knote_fd(kn);
+		struct kq_knote *other = kn == &kfd->read ? &kfd->write : &kfd->read;
+
+		kn->status = KN_FLUX;
+		kn->fflags = 0;
+		if (!(other->status & KN_LIVE))
+			kq_fd_kill(kfd);
+	} else if (!(kn->status & KN_DEAD)) {
+		kq_index_del_note(kq, kq_knote_note(kn));
+		kn->status = KN_FLUX | KN_DEAD;
+	}
+	kq_knote_release(kn, drops);
+}
+
+static int kq_knote_set_ext(struct kq_knote *kn, const struct kq_event_ext *ev)
+{
+	if (!kn->ext && !ev->ext[2] && !ev->ext[3])
+		return 0;
+	if (!kn->ext) {
+		kn->ext = kmalloc_array(2, sizeof(*kn->ext), GFP_KERNEL_ACCOUNT);
+		if (!kn->ext)
+			return -ENOMEM;
+	}
+	kn->ext[0] = ev->ext[2];
+	kn->ext[1] = ev->ext[3];
+	return 0;
+}
+
+static bool kq_knote_ready(struct kq_knote *kn)
+{
+	struct kq_result res = {};
+
+	return kq_filter_ops(kn)->eval(kn, &res);
+}
+
+/* The end of every change that leaves the knote in place. */
+static int kq_change_done(struct kq_knote *kn, const struct kq_event_ext *ev,
+			  struct kq_drops *drops)
+{
+	const struct kq_filter_ops *ops = kq_filter_ops(kn);
+	struct kq *kq = kn->kq;
+	bool disabled, ready = false;
+
+	disabled = ev->flags & EV_DISABLE ||
+		   ((kn->status & KN_DISABLED) && !(ev->flags & EV_ENABLE));
+	if (!disabled && !(ev->flags & EV_FORCEONESHOT) && !(READ_ONCE(kn->status) & KN_ACTIVE))
+		ready = kq_knote_ready(kn);
+
+	raw_spin_lock_irq(&kq->lock);
+	if (disabled)
+		kn->status |= KN_DISABLED;
+	else
+		kn->status &= ~KN_DISABLED;
+	if (ev->flags & EV_FORCEONESHOT) {
+		kn->flags |= EV_ONESHOT;
+		kn->status |= KN_FORCED | KN_ACTIVE;
+	}
+	if (ready)
+		kn->status |= KN_ACTIVE;
+	/* A condition that holds after a change is news, see kq_knote_stale(). */
+	if (kn->status & KN_ACTIVE)
+		kn->status |= KN_STRONG;
+	kn->status &= ~(KN_SEEN | KN_SEEN_EOF | KN_POLLED);
+	if (ops->polled && ops->polled(kn))
+		kn->status |= KN_POLLED;
+	if (kq_knote_is_fd(kn) && (kq_knote_fd(kn)->state & KFD_BUSY))
+		kq_knote_fd(kn)->state ^= KFD_BUSY | KFD_POLLED;
+	return kq_knote_release(kn, drops) ? 0 : -EBADF;
+}
+
+/* First EV_ADD: the knote is live and in flux, the filter has not seen it yet. */
+static int kq_attach(struct kq_knote *kn, const struct kq_event_ext *ev, struct kq_drops *drops)
+{
+	const struct kq_filter_ops *ops = kq_filter_ops(kn);
+	int err;
+
+	kn->flags = ev->flags & KQ_FIXED_FLAGS;
+	kn->sfflags = ev->fflags;
+	kn->sdata = ev->data;
+	kn->udata = ev->udata;
+	err = kq_knote_set_ext(kn, ev);
+	if (!err && ops->check)
+		err = ops->check(kq_knote_fd(kn));
+	if (!err && ops->attach)
+		err = ops->attach(kn, ev);
+	if (err) {
+		if (!kq_knote_is_fd(kn)) {
+			/* Not attached: must not be detached. */
+			raw_spin_lock_irq(&kn->kq->lock);
+			if (!(kn->status & KN_DEAD))
+				kq_index_del_note(kn->kq, kq_knote_note(kn));
+			kq_flux_wake(kn->kq);
+			raw_spin_unlock_irq(&kn->kq->lock);
+			kfree(kn->ext);
+			kfree(kq_knote_note(kn));
+			return err;
+		}
+		raw_spin_lock_irq(&kn->kq->lock);
+		kq_knote_fd(kn)->state &= ~KFD_BUSY;
+		raw_spin_unlock_irq(&kn->kq->lock);
+		kq_knote_drop(kn, drops);
+		return err;
+	}
+	return kq_change_done(kn, ev, drops);
+}
+
+/* A later change: the knote is in flux. */
+static int kq_modify(struct kq_knote *kn, const struct kq_event_ext *ev, struct kq_drops *drops)
+{
+	struct kq *kq = kn->kq;
+	int err = 0;
+
+	if (!(ev->flags & EV_KEEPUDATA))
+		err = kq_knote_set_ext(kn, ev);
+	if (!err)
+		err = kq_filter_ops(kn)->touch(kn, ev);
+	if (err) {
+		raw_spin_lock_irq(&kq->lock);
+		kq_knote_release(kn, drops);
+		return err;
+	}
+	if (!(ev->flags & EV_KEEPUDATA))
+		kn->udata = ev->udata;
+	return kq_change_done(kn, ev, drops);
+}
+
+/* Is the number open, for a change that finds no knote? */
+static int kq_absent_fd(u32 fd)
+{
+	struct fdtable *fdt;
+	bool open;
+
+	rcu_read_lock();
+	fdt = rcu_dereference_raw(current->files->fdt);
+	open = fd < fdt->max_fds && rcu_access_pointer(fdt->fd[fd]);
+	rcu_read_unlock();
+	return open ? -ENOENT : -EBADF;
+}
+
+static int kq_create_fd(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops)
+{
+	struct kq_knote *kn;
+	struct kq_fd *kfd;
+	int err;
+
+	kfd = kq_fd_create(kq, ev->ident);
+	if (IS_ERR(kfd))
+		return PTR_ERR(kfd);
+	kn = ev->filter == EVFILT_READ ? &kfd->read : &kfd->write;
+	err = kq_fd_publish(kfd, kn);
+	if (err) {
+		llist_add(&kfd->drop, &drops->list);
+		return err;
+	}
+	return kq_attach(kn, ev, drops);
+}
+
+static int kq_change_fd(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops)
+{
+	struct kq_knote *kn;
+	struct kq_fd *kfd;
+	int err;
+
+	if (ev->ident > INT_MAX)
+		return -EBADF;
+again:
+	raw_spin_lock_irq(&kq->lock);
+	if (kq->dead) {
+		raw_spin_unlock_irq(&kq->lock);
+		return -EBADF;
+	}
+	kfd = kq_index_fd(kq, ev->ident);
+	if (kfd && !kq_fd_current(kfd)) {
+		/* The slot is cleared, the hook on its way: as if it had come. */
+		bool mine = kq_fd_kill(kfd);
+
+		raw_spin_unlock_irq(&kq->lock);
+		if (mine)
+			kq_fd_teardown(kfd, drops);
+		goto again;
+	}
+	if (!kfd) {
+		raw_spin_unlock_irq(&kq->lock);
+		if (!(ev->flags & EV_ADD))
+			return kq_absent_fd(ev->ident);
+		err = kq_create_fd(kq, ev, drops);
+		if (err == -EAGAIN)
+			goto again;
+		return err;
+	}
+
+	kn = ev->filter == EVFILT_READ ? &kfd->read : &kfd->write;
+	if ((kn->status & KN_FLUX) || (kfd->state & KFD_BUSY)) {
+		err = kq_flux_wait(kq);
+		if (err)
+			return err;
+		goto again;
+	}
+	if (!(kn->status & KN_LIVE)) {
+		if (!(ev->flags & EV_ADD)) {
+			raw_spin_unlock_irq(&kq->lock);
+			return -ENOENT;
+		}
+		kn->status = KN_LIVE;
+		kq_flux_begin(kn);
+		if (!(kfd->state & KFD_POLLED))
+			kfd->state |= KFD_BUSY;
+		raw_spin_unlock_irq(&kq->lock);
+		return kq_attach(kn, ev, drops);
+	}
+	kq_flux_begin(kn);
+	raw_spin_unlock_irq(&kq->lock);
+	if (ev->flags & EV_DELETE) {
+		kq_knote_drop(kn, drops);
+		return 0;
+	}
+	return kq_modify(kn, ev, drops);
+}
+
+static int kq_create_note(struct kq *kq, const struct kq_filter_ops *ops,
+			  const struct kq_event_ext *ev, struct kq_drops *drops)
+{
+	struct kq_note *note;
+	int err = 0;
+
+	note = kzalloc(ops->size, GFP_KERNEL_ACCOUNT);
+	if (!note)
+		return -ENOMEM;
+	kq_knote_init(&note->kn, kq, -ev->filter);
+	note->ident = ev->ident;
+	if (kq_index_reserve_note(kq)) {
+		kfree(note);
+		return -ENOMEM;
+	}
+
+	raw_spin_lock_irq(&kq->lock);
+	if (kq->dead)
+		err = -EBADF;
+	else if (kq_index_note(kq, note->kn.filter, note->ident) || !kq_index_add_note(kq, note))
+		err = -EAGAIN;
+	if (!err) {
+		note->kn.status = KN_LIVE;
+		kq_flux_begin(&note->kn);
+	}
+	raw_spin_unlock_irq(&kq->lock);
+	if (err) {
+		kfree(note);
+		return err;
+	}
+	return kq_attach(&note->kn, ev, drops);
+}
+
+static int kq_change_note(struct kq *kq, const struct kq_filter_ops *ops,
+			  const struct kq_event_ext *ev, struct kq_drops *drops)
+{
+	struct kq_note *note;
+	int err;
+
+again:
+	raw_spin_lock_irq(&kq->lock);
+	if (kq->dead) {
+		raw_spin_unlock_irq(&kq->lock);
+		return -EBADF;
+	}
+	note = kq_index_note(kq, -ev->filter, ev->ident);
+	if (!note) {
+		raw_spin_unlock_irq(&kq->lock);
+		if (!(ev->flags & EV_ADD))
+			return -ENOENT;
+		err = kq_create_note(kq, ops, ev, drops);
+		if (err == -EAGAIN)
+			goto again;
+		return err;
+	}
+	if (note->kn.status & KN_FLUX) {
+		err = kq_flux_wait(kq);
+		if (err)
+			return err;
+		goto again;
+	}
+	kq_flux_begin(&note->kn);
+	raw_spin_unlock_irq(&kq->lock);
+	if (ev->flags & EV_DELETE) {
+		kq_knote_drop(&note->kn, drops);
+		return 0;
+	}
+	return kq_modify(&note->kn, ev, drops);
+}
+
+/**
+ * kq_register() - apply one change (specified as KQ-027 to KQ-059)
+ * @kq: queue; the caller is a thread of its owner
+ * @change: the change, as it came from the user
+ * @drops: where watched files go that are no longer needed
+ *
+ * Return: 0, or the -errno the caller reports for this change: EINVAL (filter,
+ * flags, object or words not supported), EPERM (filter is registered elsewhere),
+ * EBADF (descriptor not open), ENOENT (no knote and no EV_ADD), ENOMEM, EINTR
+ * (being killed).
+ */
+int kq_register(struct kq *kq, const struct kq_event_ext *change, struct kq_drops *drops)
+{
+	const struct kq_filter_ops *ops;
+	struct kq_event_ext ev = *change;
+
+	ev.flags &= ~(EV_SYSFLAGS | KQ_EV_RESERVED);
+	ops = kq_filter_find(ev.filter);
+	if (!ops)
+		return -EINVAL;
+	if (ops->flags & KQF_REFUSED)
+		return -EPERM;
+	if ((ev.flags & (EV_ENABLE | EV_DISABLE)) == (EV_ENABLE | EV_DISABLE) ||
+	    (ev.flags & (EV_ADD | EV_KEEPUDATA)) == (EV_ADD | EV_KEEPUDATA))
+		return -EINVAL;
+	if (ops->flags & KQF_FD)
+		return kq_change_fd(kq, &ev, drops);
+	return kq_change_note(kq, ops, &ev, drops);
+}
+
+/**
+ * kq_clear() - the queue dies: drop everything, wake everybody
+ * @kq: queue
+ *
+ * What is in flux is dropped by the thread that holds it. Repeating it is
+ * harmless.
+ */
+void kq_clear(struct kq *kq)
+{
+	struct kq_waiter *waiter, *next;
+	struct kq_knote *kn;
+	struct kq_note *note;
+	struct kq_fd *kfd;
+	u32 i;
+
+	raw_spin_lock_irq(&kq->lock);
+	kq->dead = true;
+	WRITE_ONCE(kq->files, NULL);
+	list_for_each_entry_safe(waiter, next, &kq->waiters, link) {
+		list_del_init(&waiter->link);
+		wake_up_process(waiter->task);
+	}
+	kq_flux_wake(kq);
+	for (i = 0; i < kq->nfds; i++) {
+		bool mine;
+
+		kfd = kq_index_fd(kq, i);
+		mine = kfd && kq_fd_kill(kfd);
+		if (!mine && i % KQ_RELAX)
+			continue;
+		raw_spin_unlock_irq(&kq->lock);
+		if (mine)
+			kq_fd_teardown(kfd, NULL);
+		cond_resched();
+		raw_spin_lock_irq(&kq->lock);
+	}
+	for (i = 0; i < kq->nbuckets; i++) {
+		while (!hlist_empty(kq_index_bucket(kq, i))) {
+			note = hlist_entry(kq_index_bucket(kq, i)->first, struct kq_note, hash);
+			kn = &note->kn;
+			kq_index_del_note(kq, note);
+			kq_knote_unlink(kn);
+			kn->status = (kn->status & KN_FLUX) | KN_DEAD;
+			if (kn->status & KN_FLUX)
+				continue;
+			raw_spin_unlock_irq(&kq->lock);
+			kq_note_free(kn);
+			cond_resched();
+			raw_spin_lock_irq(&kq->lock);
+		}
+	}
+	raw_spin_unlock_irq(&kq->lock);
+	wake_up_all(&kq->pollq);
+}

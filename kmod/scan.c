@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Waiting for and taking events: evaluates what is queued, applies ONESHOT,
+ * CLEAR and DISPATCH, sleeps. User memory is reached through kevent.c only.
+ */
+#include <linux/hrtimer.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+
+#include "kq_call.h"
+#include "kq_filter.h"
+
+/* What becomes of a knote a scan has taken. */
+enum kq_fate {
+	KQ_IDLE,	/* evaluation found it not ready */
+	KQ_STALE,	/* an EV_CLEAR delivery would repeat the last one */
+	KQ_READY,	/* its record is in the buffer */
+	KQ_BACK,	/* the record did not reach the user: nothing happened */
+	KQ_DROP,	/* EV_ONESHOT delivered */
+	KQ_BURY,	/* it died while in flux, the teardown is ours */
+};
+
+/**
+ * struct kq_taken - a knote in flux for this scan
+ * @kn: the knote
+ * @res: what it reports
+ * @strong: how it was activated
+ * @fate: what becomes of it
+ */
+struct kq_taken {
+	struct kq_knote *kn;
+	struct kq_result res;
+	bool strong;
+	enum kq_fate fate;
+};
+
+/**
+ * struct kq_batch - what one round of a scan works on
+ * @taken: the knotes
+ * @n: how many
+ * @end: the scan's end mark was reached
+ */
+struct kq_batch {
+	struct kq_taken taken[KQ_BATCH];
+	int n;
+	bool end;
+};
+
+/* A ->poll of unknown making may block: nothing else waits for it in flux. */
+static bool kq_may_stall(struct kq_knote *kn)
+{
+	if (!kq_knote_is_fd(kn))
+		return false;
+	switch (kq_knote_fd(kn)->kind) {
+	case KQ_KIND_POLL:
+	case KQ_KIND_TTY:
+	case KQ_KIND_EPOLL:
+		return true;
+	}
+	return false;
+}
+
+static void kq_batch_take(struct kq *kq, struct kq_batch *batch, struct kq_knote *mark, int room)
+{
+	struct kq_knote *kn, *next;
+	struct kq_taken *t;
+
+	batch->n = 0;
+	raw_spin_lock_irq(&kq->lock);
+	list_for_each_entry_safe(kn, next, &kq->ready, link) {
+		bool alone;
+
+		if (kn == mark) {
+			batch->end = true;
+			break;
+		}
+		if (kn->status & KN_MARKER)
+			continue;
+		alone = kq_may_stall(kn);
+		if (batch->n == room || (alone && batch->n))
+			break;
+		t = &batch->taken[batch->n++];
+		t->kn = kn;
+		t->strong = kn->status & KN_STRONG;
+		kq_flux_begin(kn);
+		kn->status &= ~(KN_ACTIVE | KN_STRONG);
+		if (alone)
+			break;
+	}
+	kq->scans++;
+	raw_spin_unlock_irq(&kq->lock);
+	/*
+	 * Pairs with the barrier in kqh_wake(): KN_QUEUED is cleared, now the
+	 * objects are looked at. A change we do not see finds it cleared.
+	 */
+	smp_mb();
+}
+
+static enum kq_fate kq_taken_eval(struct kq_taken *t)
+{
+	struct kq_knote *kn = t->kn;
+
+	if (kq_knote_is_fd(kn) && !kq_fd_current(kq_knote_fd(kn)))
+		return KQ_IDLE;		/* the close hook is on its way */
+	if (kq_filter_ops(kn)->eval(kn, &t->res)) {
+		if (kq_knote_stale(kn, &t->res, t->strong) && !(kn->status & KN_FORCED))
+			return KQ_STALE;
+		return KQ_READY;
+	}
+	return kn->status & KN_FORCED ? KQ_READY : KQ_IDLE;
+}
+
+/* Return: records put into the buffer. */
+static int kq_batch_eval(struct kq_batch *batch, struct kq_call *call)
+{
+	int i, n = 0;
+
+	for (i = 0; i < batch->n; i++) {
+		struct kq_taken *t = &batch->taken[i];
+		struct kq_knote *kn = t->kn;
+
+		memset(&t->res, 0, sizeof(t->res));
+		t->res.report = true;
+		t->res.scratch = kq_call_slot(call, n);
+		t->fate = kq_taken_eval(t);
+		if (t->fate == KQ_READY)
+			kq_call_put(call, n++, kn, &t->res);
+	}
+	return n;
+}
+
+/* Under kq->lock: what a delivery does to its knote. */
+static void kq_taken_delivered(struct kq_taken *t)
+{
+	struct kq_knote *kn = t->kn;
+
+	kq_knote_seen(kn, true, &t->res);
+	kn->status &= ~KN_FORCED;
+	if (kn->flags & EV_ONESHOT) {
+		t->fate = KQ_DROP;
+		return;
+	}
+	if (kn->flags & EV_DISPATCH)
+		kn->status |= KN_DISABLED;
+	if (!(kn->flags & (EV_CLEAR | EV_DISPATCH)))
+		kn->status |= KN_ACTIVE | KN_STRONG;
+}
+
+/*
+ * Puts the batch back. The first @copied of those that were ready reached the
+ * user; the rest of them return to the head of the list in their order.
+ */
+static void kq_batch_settle(struct kq *kq, struct kq_batch *batch, int copied,
+			    struct kq_drops *drops)
+{
+	struct list_head *head = &kq->ready;
+	struct kq_taken *t;
+
+	for (t = batch->taken; t < batch->taken + batch->n; t++) {
+		if (t->fate != KQ_READY)
+			continue;
+		if (copied-- <= 0)
+			t->fate = KQ_BACK;
+		else if (kq_filter_ops(t->kn)->commit)
+			kq_filter_ops(t->kn)->commit(t->kn, &t->res);
+	}
+
+	raw_spin_lock_irq(&kq->lock);
+	for (t = batch->taken; t < batch->taken + batch->n; t++) {
+		struct kq_knote *kn = t->kn;
+		bool level = false;
+
+		if (t->fate == KQ_BACK) {
+			kn->status |= t->strong ? KN_ACTIVE | KN_STRONG : KN_ACTIVE;
+		} else if (t->fate == KQ_IDLE) {
+			kq_knote_seen(kn, false, &t->res);
+		} else if (t->fate == KQ_READY) {
+			/* Somebody took this event: nobody else is woken for it. */
+			level = !(kn->status & KN_ACTIVE);
+			kq_taken_delivered(t);
+			if (t->fate == KQ_DROP)
+				continue;
+		}
+		if (kq_flux_end(kn, level)) {
+			t->fate = KQ_BURY;
+		} else if (t->fate == KQ_BACK && (kn->status & KN_QUEUED)) {
+			list_move(&kn->link, head);
+			head = &kn->link;
+		}
+	}
+	kq->scans--;
+	if (kq->missed)
+		kq_rouse(kq);
+	raw_spin_unlock_irq(&kq->lock);
+
+	for (t = batch->taken; t < batch->taken + batch->n; t++) {
+		if (t->fate == KQ_BURY)
+			kq_knote_bury(t->kn, drops);
+		else if (t->fate == KQ_DROP)
+			kq_knote_drop(t->kn, drops);
+	}
+}
+
+/*
+ * Takes what is ready now, each knote at most once: a mark at the tail ends the
+ * scan, level knotes return behind it.
+ *
+ * Return: records written, or -EFAULT if none was.
+ */
+static int kq_collect(struct kq *kq, struct kq_call *call)
+{
+	struct kq_knote mark = { .status = KN_MARKER };
+	struct kq_batch batch = { .end = false };
+	int err = 0;
+
+	raw_spin_lock_irq(&kq->lock);
+	if (!kq->nready) {
+		raw_spin_unlock_irq(&kq->lock);
+		return 0;
+	}
+	list_add_tail(&mark.link, &kq->ready);
+	raw_spin_unlock_irq(&kq->lock);
+
+	while (!batch.end && call->got < call->args.nevents) {
+		int n, copied;
+
+		kq_batch_take(kq, &batch, &mark, min(call->args.nevents - call->got, KQ_BATCH));
+		n = kq_batch_eval(&batch, call);
+		copied = kq_call_flush(call, n);
+		kq_batch_settle(kq, &batch, copied, &call->drops);
+		if (copied < n) {
+			err = -EFAULT;
+			break;
+		}
+		if (fatal_signal_pending(current))
+			break;
+		cond_resched();
+	}
+
+	raw_spin_lock_irq(&kq->lock);
+	list_del(&mark.link);
+	raw_spin_unlock_irq(&kq->lock);
+	return call->got ? call->got : err;
+}
+
+/**
+ * kq_recheck() - look at the idle knotes nobody wakes
+ * @kq: queue
+ * @drops: where watched files go that turn out to be closed
+ */
+void kq_recheck(struct kq *kq, struct kq_drops *drops)
+{
+	struct kq_result res;
+	struct kq_knote *kn;
+	LIST_HEAD(todo);
+	bool ready;
+
+	if (list_empty_careful(&kq->recheck))
+		return;
+	raw_spin_lock_irq(&kq->lock);
+	list_splice_init(&kq->recheck, &todo);
+	while (!list_empty(&todo)) {
+		kn = list_first_entry(&todo, struct kq_knote, link);
+		kq_flux_begin(kn);
+		raw_spin_unlock_irq(&kq->lock);
+
+		memset(&res, 0, sizeof(res));
+		ready = kq_filter_ops(kn)->eval(kn, &res);
+
+		raw_spin_lock_irq(&kq->lock);
+		if (ready)
+			kn->status |= KN_ACTIVE | KN_STRONG;
+		kq_knote_release(kn, drops);
+		raw_spin_lock_irq(&kq->lock);
+	}
+	raw_spin_unlock_irq(&kq->lock);
+}
+
+/*
+ * Sleeps until an enqueue picks this thread.
+ *
+ * Return: 1 when there may be something, 0 at the deadline, -EINTR, -EBADF.
+ */
+static int kq_sleep(struct kq *kq, struct kq_call *call)
+{
+	struct kq_waiter waiter = { .task = current };
+	bool expired = false;
+	int ret;
+
+	raw_spin_lock_irq(&kq->lock);
+	if (kq->dead || kq->nready) {
+		ret = kq->dead ? -EBADF : 1;
+		raw_spin_unlock_irq(&kq->lock);
+		return ret;
+	}
+	list_add_tail(&waiter.link, &kq->waiters);
+	if (kq->scans)
+		kq->missed = true;
+	set_current_state(TASK_INTERRUPTIBLE);
+	raw_spin_unlock_irq(&kq->lock);
+
+	if (!signal_pending(current))
+		expired = !schedule_hrtimeout_range(call->deadline == KTIME_MAX ?
+							    NULL : &call->deadline,
+						    current->timer_slack_ns, HRTIMER_MODE_ABS);
+	__set_current_state(TASK_RUNNING);
+
+	raw_spin_lock_irq(&kq->lock);
+	list_del_init(&waiter.link);
+	if (kq->dead)
+		ret = -EBADF;
+	else if (waiter.picked || kq->nready)
+		ret = 1;
+	else if (signal_pending(current))
+		ret = -EINTR;
+	else
+		ret = !expired;
+	raw_spin_unlock_irq(&kq->lock);
+	return ret;
+}
+
+/**
+ * kq_scan() - collect events, waiting for the first if need be
+ * @kq: queue; the caller is a thread of its owner
+ * @call: the call
+ *
+ * Return: records written, or 1 for KQ_KEVENT_WAIT_ONLY when there may be some;
+ * 0 at the deadline; -EFAULT, -EBADF, -ERESTARTNOHAND.
+ */
+int kq_scan(struct kq *kq, struct kq_call *call)
+{
+	bool only_wait = call->args.flags & KQ_KEVENT_WAIT_ONLY;
+	bool saved = false, woken = false;
+	int ret;
+
+	for (;;) {
+		kq_recheck(kq, &call->drops);
+		ret = only_wait ? !!READ_ONCE(kq->nready) : kq_collect(kq, call);
+		if (ret)
+			break;
+		if (call->poll || (woken && ktime_after(ktime_get(), call->deadline)))
+			break;
+		/* Before anything that could make the kernel run the call again. */
+		if (!saved) {
+			ret = kq_call_save(call);
+			if (ret)
+				break;
+			saved = true;
+		}
+		if (signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		kq_drops_defer(&call->drops);
+		ret = kq_sleep(kq, call);
+		if (ret <= 0)
+			break;
+		woken = true;
+	}
+	/* We may have been picked for something that is still there. */
+	if (woken && ret <= 0)
+		kq_pass_wake(kq);
+	return ret == -EINTR ? -ERESTARTNOHAND : ret;
+}
