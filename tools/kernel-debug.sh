@@ -47,10 +47,8 @@ fi
 nice -n 19 make -j"$(nproc)" bzImage modules
 
 # Objects and sources are only needed to build the kernel itself. Modules need the headers, the
-# build scripts and their binaries, Module.symvers and objtool; keep vmlinux for addr2line.
-find . \( -name '*.o' -o -name '*.a' -o -name '.*.cmd' -o -name '*.mod' \) \
-	! -path './scripts/*' ! -path './tools/*' -delete
-find . -name '*.[cS]' ! -path './scripts/*' ! -path './tools/*' -delete
-rm -rf Documentation drivers/gpu drivers/net sound samples
-rm -rf arch/{alpha,arc,arm,arm64,csky,hexagon,ia64,loongarch,m68k,microblaze,mips,nios2,openrisc}
-rm -rf arch/{parisc,powerpc,riscv,s390,sh,sparc,um,xtensa}
+# build scripts with their binaries, objtool and Module.symvers. vmlinux stays for addresses.
+find . \( -name '*.[acoS]' -o -name '.*.cmd' -o -name '*.mod' \) ! -path './scripts/*' -delete
+find arch -mindepth 1 -maxdepth 1 -type d ! -name x86 -exec rm -r {} +
+find tools -mindepth 1 -maxdepth 1 ! -name objtool -exec rm -r {} +
+rm -r Documentation drivers rust samples sound

@@ -67,6 +67,14 @@ newest_release() {
 	echo "${package#linux-image-}"
 }
 
+# Prints a hash of what the debug kernel is made of besides Debian's source.
+recipe() {
+	{
+		gcc --version
+		cat "$tools/kernel-debug.sh" "$tools/configs/$name.config"
+	} | sha256sum | cut -c 1-12
+}
+
 # Prints the identity of the newest kernel of the selected name, the name of its directory.
 identify() {
 	local release version
@@ -74,12 +82,8 @@ identify() {
 		release=$(newest_release)
 		version=$(candidate_version "linux-image-$release")
 	else
-		# Everything that goes in: source, options, compiler, recipe.
 		version=$(candidate_version "$meta")
-		release=$({
-			gcc --version
-			cat "$tools/kernel-debug.sh" "$tools/configs/$name.config"
-		} | sha256sum | cut -c 1-12)
+		release=$(recipe)
 	fi
 	[ -n "$release" ] && [ -n "$version" ] || return 1
 	echo "${version}_$release"
@@ -134,9 +138,13 @@ fetch_debug() {
 	rm -rf "${root:?}/usr"
 	ln -s headers/arch/x86/boot/bzImage "$root/image"
 	cp "$root/headers/include/config/kernel.release" "$root/version"
-	# All of its drivers are built in: only the index that says so.
-	mkdir "$root/modules"
-	cp "$root"/headers/modules.{builtin,builtin.modinfo,order} "$root/modules"
+	# All of its drivers are built in: there is only the index that says so.
+	local modules
+	modules=lib/modules/$(<"$root/version")
+	mkdir -p "$root/$modules"
+	cp "$root"/headers/modules.{builtin,builtin.modinfo,order} "$root/$modules"
+	depmod -b "$root" "$(<"$root/version")"
+	ln -s "$modules" "$root/modules"
 }
 
 # Sets dir to a complete kernel of the selected name, fetching what is missing.
@@ -145,8 +153,8 @@ ensure() {
 	if [ -n "$(find "$stamp" -mmin "-$resolve_minutes" 2>/dev/null)" ]; then
 		id=$(<"$stamp")
 		dir=$cache/kernels/$name/$id
-		# The debug kernel depends on files of ours as well, so its identity is looked at each time.
-		if [ -e "$dir/version" ] && { [ -n "$flavour" ] || [ "$id" = "$(identify)" ]; }; then
+		# The debug kernel depends on files of ours as well, which may change at any time.
+		if [ -e "$dir/version" ] && { [ -n "$flavour" ] || [ "${id##*_}" = "$(recipe)" ]; }; then
 			return 0
 		fi
 	fi

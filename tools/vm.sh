@@ -8,7 +8,7 @@
 #
 #   --kernel NAME      one of `tools/kernel.sh names` (6.1-cloud)
 #   --cpus N           processors (2)
-#   --mem M            memory in MiB (1024; debug kernels 2048)
+#   --mem M            memory in MiB (1024)
 #   --icount           one processor that counts instructions, for repeatable measurements
 #   --timeout SECONDS  limit for the whole run, boot included (600)
 #   --no-module        do not build and load kqueue.ko
@@ -26,7 +26,7 @@
 set -euo pipefail
 
 tools=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
-kernel=6.1-cloud cpus=2 mem='' icount='' limit=600 module=1 params='' append='' verbose=''
+kernel=6.1-cloud cpus=2 mem=1024 icount='' limit=600 module=1 params='' append='' verbose=''
 
 die() { echo "vm.sh: $*" >&2; exit 125; }
 note() { [ -z "$verbose" ] || echo "vm.sh: [$SECONDS s] $*" >&2; }
@@ -51,9 +51,6 @@ done
 [ $# -gt 0 ] || die "no command; usage: vm.sh [OPTION]... -- COMMAND [ARGUMENT]..."
 [[ $cpus$mem$limit =~ ^[0-9]+$ ]] || die "--cpus, --mem and --timeout take numbers"
 command=("$@")
-if [ -z "$mem" ]; then
-	case $kernel in *-debug) mem=2048 ;; *) mem=1024 ;; esac
-fi
 
 # Prints the server that shares the host's files, and the options of its variant.
 virtiofsd_command() {
@@ -84,7 +81,7 @@ quote() { printf "'%s'" "${1//\'/"'\\''"}"; }
 write_run_files() {
 	local directory=$1/kq variable word merge=''
 	mkdir -p "$directory"
-	cp "$tools/guest-init" "$directory/guest-init"
+	cp "$tools/guest-init" "$tools/guest-leaks.awk" "$directory"
 	[ -z "$module" ] || cp "$module_file" "$directory/kqueue.ko"
 	# One stream for us is one stream for the command, so that the order of lines is kept.
 	[ ! /proc/self/fd/1 -ef /proc/self/fd/2 ] || merge=1
@@ -174,7 +171,7 @@ cleanup() {
 show() {
 	{
 		echo "--- $2"
-		cat "$1"
+		head -n 300 "$1"
 		echo "---"
 	} >&2
 }
