@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Owns the races of closing: two threads act on one number at the same moment,
+ * many times, and after each round what must be true whoever was first is true.
+ */
+#include "kq_test.h"
+#include "kq_fd.h"
+
+#define ROUNDS		2000
+#define NUMBER		FD_HIGH
+#define OTHER		(FD_HIGH + 1)
+
+/*
+ * A rival runs its action once per round. Both sides leave the gate within
+ * nanoseconds of each other; a delay that changes from round to round moves
+ * the one along the other.
+ */
+struct rival {
+	void (*action)(struct rival *rival);
+	int kq;
+	int peer;
+	volatile int error;
+	unsigned int gate, done;	/* rounds begun and ended */
+	unsigned int rounds;
+	pthread_t thread;
+};
+
+static void delay(unsigned int turns)
+{
+	for (volatile unsigned int i = 0; i < turns; i++)
+		;
+}
+
+static void *rival_run(void *argument)
+{
+	struct rival *rival = argument;
+
+	for (unsigned int round = 1; round <= rival->rounds; round++) {
+		while (__atomic_load_n(&rival->gate, __ATOMIC_ACQUIRE) != round)
+			sched_yield();
+		delay((round * 7) % 400);
+		rival->action(rival);
+		__atomic_store_n(&rival->done, round, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+static void rival_start(struct rival *rival, unsigned int rounds)
+{
+	rival->rounds = rounds;
+	rival->thread = kq_thread(rival_run, rival);
+}
+
+static void rival_go(struct rival *rival, unsigned int round)
+{
+	__atomic_store_n(&rival->gate, round, __ATOMIC_RELEASE);
+	delay((round * 13) % 400);
+}
+
+static void rival_await(struct rival *rival, unsigned int round)
+{
+	while (__atomic_load_n(&rival->done, __ATOMIC_ACQUIRE) != round)
+		sched_yield();
+}
+
+/* A pair whose first end has the number; readable, so that READ is ready. */
+static int open_number(int number)
+{
+	int fds[2];
+
+	fd_unix_stream_at(fds, number);
+	return fds[1];
+}
+
+/* Nothing of the closed number is left and nothing holds its file. */
+static void assert_gone(int kq, int number, int peer, bool unread)
+{
+	if (unread) {
+		char byte;
+
+		ASSERT_ERRNO(read(peer, &byte, 1), ECONNRESET);
+	}
+	fd_assert_eof(peer);
+	close(peer);
+	fd_assert_unregistered(kq, number);
+	/* The pair that was opened for the check. */
+	close(number);
+	ASSERT_SYS(syscall(SYS_close_range, 5, NUMBER - 1, 0));
+}
+
+/* Low numbers up to 4 belong to a case: standard ones, the queue, one more. */
+static int make_queue(void)
+{
+	int kq = kq_new();
+
+	ASSERT_EQ(kq, 3);
+	return kq;
+}
+
+static void add_number(struct rival *rival)
+{
+	rival->error = -kq_add(rival->kq, NUMBER, EVFILT_READ, 0, 0, 0, NULL);
+}
+
+KQ_TEST_LIMIT(add_against_close, 60, "KQ-090 KQ-032",
+	"EV_ADD racing close leaves no knote: success or EBADF, then nothing")
+{
+	struct rival rival = { .action = add_number, .kq = make_queue() };
+	unsigned int added = 0;
+
+	rival_start(&rival, ROUNDS);
+	for (unsigned int round = 1; round <= ROUNDS; round++) {
+		int peer = open_number(NUMBER);
+
+		rival_go(&rival, round);
+		ASSERT_SYS(close(NUMBER));
+		rival_await(&rival, round);
+		ASSERT_TRUE(!rival.error || rival.error == EBADF);
+		added += !rival.error;
+		assert_gone(rival.kq, NUMBER, peer, false);
+	}
+	kq_join(rival.thread);
+	kq_diag("EV_ADD came first in %u of %u rounds", added, ROUNDS);
+	fd_assert_no_missed(rival.kq);
+}
+
+KQ_TEST_LIMIT(add_against_dup2, 60, "KQ-090",
+	"EV_ADD racing dup2 is on the old file and gone, or on the new one")
+{
+	struct rival rival = { .action = add_number, .kq = make_queue() };
+
+	rival_start(&rival, ROUNDS);
+	for (unsigned int round = 1; round <= ROUNDS; round++) {
+		int old = open_number(NUMBER), fds[2];
+		struct kevent event;
+
+		kq_unix_stream(fds);
+		kq_write(fds[1], "xyz", 3);
+		rival_go(&rival, round);
+		ASSERT_SYS(dup2(fds[0], NUMBER));
+		rival_await(&rival, round);
+		/* EBADF: the file it found was closed under it. */
+		ASSERT_TRUE(!rival.error || rival.error == EBADF);
+		fd_assert_eof(old);
+		/* Whichever it is, a knote that exists watches the new file. */
+		if (kq_poll(rival.kq, &event, 1)) {
+			ASSERT_EVENT(event, NUMBER, EVFILT_READ, EV_ADD, 0, 3,
+				     NULL);
+			ASSERT_OK(kq_del(rival.kq, NUMBER, EVFILT_READ));
+		}
+		ASSERT_ERR(kq_del(rival.kq, NUMBER, EVFILT_READ), ENOENT);
+		ASSERT_SYS(syscall(SYS_close_range, 4, NUMBER, 0));
+	}
+	kq_join(rival.thread);
+	fd_assert_no_missed(rival.kq);
+}
+
+static void close_number(struct rival *rival)
+{
+	rival->error = close(NUMBER) ? errno : 0;
+}
+
+KQ_TEST_LIMIT(same_file_dup2_against_close, 60, "KQ-085 KQ-082",
+	"close(N) racing dup2(M, N) of the same file leaves no knote on N")
+{
+	struct rival rival = { .action = close_number, .kq = make_queue() };
+
+	rival_start(&rival, ROUNDS);
+	for (unsigned int round = 1; round <= ROUNDS; round++) {
+		int peer = open_number(NUMBER);
+
+		ASSERT_SYS(dup2(NUMBER, OTHER));
+		ASSERT_OK(kq_add(rival.kq, NUMBER, EVFILT_READ, 0, 0, 0, NULL));
+		kq_write(peer, "x", 1);
+		rival_go(&rival, round);
+		while (dup2(OTHER, NUMBER) < 0)
+			ASSERT_EQ(errno, EBUSY);
+		rival_await(&rival, round);
+		ASSERT_EQ(rival.error, 0);
+		kq_fence(rival.kq);
+		ASSERT_ERR(kq_del(rival.kq, NUMBER, EVFILT_READ),
+			   fd_is_open(NUMBER) ? ENOENT : EBADF);
+		close(NUMBER);
+		ASSERT_SYS(close(OTHER));
+		assert_gone(rival.kq, NUMBER, peer, true);
+	}
+	kq_join(rival.thread);
+	fd_assert_no_missed(rival.kq);
+}
+
+/* Collects whatever is there, as a second consumer of the queue would. */
+static void scan_queue(struct rival *rival)
+{
+	struct kevent events[4];
+	int count = kq_poll(rival->kq, events, 4);
+
+	rival->error = count < 0 ? -count : 0;
+}
+
+KQ_TEST_LIMIT(scan_against_close, 60, "KQ-090 KQ-088",
+	"closing a number while its event is delivered leaves nothing behind")
+{
+	struct rival rival = { .action = scan_queue, .kq = make_queue() };
+
+	rival_start(&rival, ROUNDS);
+	for (unsigned int round = 1; round <= ROUNDS; round++) {
+		int peer = open_number(NUMBER);
+
+		kq_write(peer, "x", 1);
+		for (int filter = EVFILT_READ; filter >= EVFILT_WRITE; filter--)
+			ASSERT_OK(kq_add(rival.kq, NUMBER, filter,
+					 round % 3 ? 0 : EV_CLEAR, 0, 0, NULL));
+		rival_go(&rival, round);
+		ASSERT_SYS(close(NUMBER));
+		/* The close has returned: no call that begins now may see it. */
+		kq_none(rival.kq);
+		rival_await(&rival, round);
+		ASSERT_EQ(rival.error, 0);
+		assert_gone(rival.kq, NUMBER, peer, true);
+	}
+	kq_join(rival.thread);
+	fd_assert_no_missed(rival.kq);
+}
+
+static void modify_number(struct rival *rival)
+{
+	static const unsigned int flags[] = {
+		EV_DISABLE, EV_ENABLE, 0, EV_DELETE,
+	};
+	static unsigned int turn;
+
+	rival->error = -kq_ctl(rival->kq, NUMBER, EVFILT_READ,
+			       flags[turn++ % 4], 0, 0, NULL);
+}
+
+KQ_TEST_LIMIT(modify_against_close, 60, "KQ-090 KQ-082",
+	"EV_ENABLE, EV_DISABLE, EV_DELETE and close at once leave nothing")
+{
+	struct rival rival = { .action = modify_number, .kq = make_queue() };
+
+	rival_start(&rival, ROUNDS);
+	for (unsigned int round = 1; round <= ROUNDS; round++) {
+		int peer = open_number(NUMBER);
+
+		kq_write(peer, "x", 1);
+		ASSERT_OK(kq_add(rival.kq, NUMBER, EVFILT_READ, 0, 0, 0, NULL));
+		rival_go(&rival, round);
+		ASSERT_SYS(close(NUMBER));
+		kq_none(rival.kq);
+		rival_await(&rival, round);
+		/* ENOENT: the descriptor was found, then closed with its knote. */
+		ASSERT_TRUE(!rival.error || rival.error == EBADF ||
+			    rival.error == ENOENT);
+		assert_gone(rival.kq, NUMBER, peer, true);
+	}
+	kq_join(rival.thread);
+	fd_assert_no_missed(rival.kq);
+}
+
+static void write_to_peer(struct rival *rival)
+{
+	rival->error = send(rival->peer, "x", 1, MSG_NOSIGNAL) < 0 ? errno : 0;
+}
+
+KQ_TEST_LIMIT(event_against_close, 60, "KQ-090 KQ-247",
+	"an event that arrives while its number is closed is not reported")
+{
+	struct rival rival = { .action = write_to_peer, .kq = make_queue() };
+
+	rival_start(&rival, ROUNDS);
+	for (unsigned int round = 1; round <= ROUNDS; round++) {
+		rival.peer = open_number(NUMBER);
+		ASSERT_OK(kq_add(rival.kq, NUMBER, EVFILT_READ,
+				 round % 2 ? EV_CLEAR : 0, 0, 0, NULL));
+		rival_go(&rival, round);
+		ASSERT_SYS(close(NUMBER));
+		kq_none(rival.kq);
+		rival_await(&rival, round);
+		ASSERT_TRUE(!rival.error || rival.error == EPIPE);
+		assert_gone(rival.kq, NUMBER, rival.peer, !rival.error);
+	}
+	kq_join(rival.thread);
+	fd_assert_no_missed(rival.kq);
+}
+
+static void close_peer(struct rival *rival)
+{
+	rival->error = close(rival->peer) ? errno : 0;
+}
+
+KQ_TEST_LIMIT(peer_close_against_delivery, 60, "KQ-247",
+	"the end of file of a peer that closes during a scan is delivered")
+{
+	struct rival rival = { .action = close_peer, .kq = make_queue() };
+	struct kevent event;
+
+	rival_start(&rival, ROUNDS);
+	for (unsigned int round = 1; round <= ROUNDS; round++) {
+		int fds[2];
+
+		kq_pipe(fds);
+		rival.peer = fds[1];
+		kq_write(fds[1], "x", 1);
+		ASSERT_OK(kq_add(rival.kq, fds[0], EVFILT_READ, EV_CLEAR, 0, 0,
+				 NULL));
+		rival_go(&rival, round);
+		/* The byte, the end, or both; the end comes in any case. */
+		do {
+			event = kq_next(rival.kq);
+		} while (!(event.flags & EV_EOF));
+		rival_await(&rival, round);
+		ASSERT_EQ(event.data, 1);
+		close(fds[0]);
+		kq_none(rival.kq);
+	}
+	kq_join(rival.thread);
+}
+
+static void close_queue(struct rival *rival)
+{
+	rival->error = close(rival->kq) ? errno : 0;
+}
+
+KQ_TEST_LIMIT(queue_close_against_close, 60, "KQ-090 KQ-103",
+	"closing queue and watched number at once frees the file")
+{
+	struct rival rival = { .action = close_queue };
+
+	ASSERT_EQ(fd_other_file(), 3);
+	rival_start(&rival, ROUNDS);
+	for (unsigned int round = 1; round <= ROUNDS; round++) {
+		int peer = open_number(NUMBER);
+		char byte;
+
+		rival.kq = kq_new();
+		kq_write(peer, "x", 1);
+		for (int filter = EVFILT_READ; filter >= EVFILT_WRITE; filter--)
+			ASSERT_OK(kq_add(rival.kq, NUMBER, filter, 0, 0, 0,
+					 NULL));
+		rival_go(&rival, round);
+		ASSERT_SYS(close(NUMBER));
+		rival_await(&rival, round);
+		ASSERT_EQ(rival.error, 0);
+		ASSERT_ERRNO(read(peer, &byte, 1), ECONNRESET);
+		fd_assert_eof(peer);
+		close(peer);
+	}
+	kq_join(rival.thread);
+}
+
+static void add_to_queue(struct rival *rival)
+{
+	rival->error = -kq_add(rival->kq, NUMBER, EVFILT_READ, 0, 0, 0, NULL);
+}
+
+KQ_TEST_LIMIT(queue_close_against_add, 60, "KQ-090 KQ-104",
+	"EV_ADD racing the last close of the queue fails EBADF or is undone")
+{
+	struct rival rival = { .action = add_to_queue };
+
+	ASSERT_EQ(fd_other_file(), 3);
+	rival_start(&rival, ROUNDS);
+	for (unsigned int round = 1; round <= ROUNDS; round++) {
+		int peer = open_number(NUMBER);
+
+		rival.kq = kq_new();
+		rival_go(&rival, round);
+		ASSERT_SYS(close(rival.kq));
+		rival_await(&rival, round);
+		ASSERT_TRUE(!rival.error || rival.error == EBADF);
+		ASSERT_SYS(close(NUMBER));
+		fd_assert_eof(peer);
+		close(peer);
+	}
+	kq_join(rival.thread);
+}
+
+/* A process with threads that register and close ends in the middle of it. */
+static void *register_for_ever(void *argument)
+{
+	int kq = *(int *)argument;
+
+	for (;;) {
+		kq_add(kq, NUMBER, EVFILT_READ, 0, 0, 0, NULL);
+		kq_add(kq, OTHER, EVFILT_WRITE, EV_CLEAR, 0, 0, NULL);
+		kq_del(kq, OTHER, EVFILT_WRITE);
+	}
+	return NULL;
+}
+
+KQ_TEST_LIMIT(exit_against_add, 60, "KQ-090 KQ-105",
+	"a process killed while its threads register leaves nothing open")
+{
+	for (int round = 0; round < 50; round++) {
+		int peers[2] = { open_number(NUMBER), open_number(OTHER) };
+		int ready[2], status;
+		pid_t child;
+
+		kq_pipe(ready);
+		child = kq_fork();
+		if (!child) {
+			static int kq;
+
+			kq = kq_new();
+			close(peers[0]);
+			close(peers[1]);
+			kq_thread(register_for_ever, &kq);
+			kq_thread(register_for_ever, &kq);
+			kq_write(ready[1], "x", 1);
+			register_for_ever(&kq);
+		}
+		ASSERT_SYS(close(NUMBER));
+		ASSERT_SYS(close(OTHER));
+		kq_await_poll(ready[0], POLLIN);
+		delay(round * 1000);
+		ASSERT_SYS(kill(child, SIGKILL));
+		ASSERT_EQ(waitpid(child, &status, 0), child);
+		fd_assert_eof(peers[0]);
+		fd_assert_eof(peers[1]);
+		ASSERT_SYS(syscall(SYS_close_range, 3, NUMBER - 1, 0));
+	}
+}
