@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Builds the filter array from kq_filters.h and checks it at load. */
+/* The filter table, and its check at load. */
 #include <linux/nospec.h>
 #include <linux/printk.h>
 
 #include "kq_filter.h"
-#include "kq_filters.h"
 
-#define KQ_DECLARE(number, id)	extern const struct kq_filter_ops kqf_##id##_ops;
-KQ_FILTERS(KQ_DECLARE)
-#undef KQ_DECLARE
-
-#define KQ_ASSERT(number, id)							\
-	static_assert((number) < 0 && -(number) <= KQ_EVFILT_COUNT);
-KQ_FILTERS(KQ_ASSERT)
-#undef KQ_ASSERT
-
-/* Two rows with one number would be an override of an initialiser: an error. */
-#define KQ_ROW(number, id)	[-(number)] = &kqf_##id##_ops,
+/* THE TABLE. Two rows with one number do not build (-Woverride-init). */
 static const struct kq_filter_ops *const kq_filters[KQ_EVFILT_COUNT + 1] = {
-	KQ_FILTERS(KQ_ROW)
+	[-EVFILT_READ]	= &kqf_read_ops,
+	[-EVFILT_WRITE]	= &kqf_write_ops,
+	[-KQ_EVFILT_AIO] = &kqf_aio_ops,
+	[-EVFILT_TIMER]	= &kqf_timer_ops,
+	[-KQ_EVFILT_LIO] = &kqf_lio_ops,
+	[-EVFILT_USER]	= &kqf_user_ops,
 };
-#undef KQ_ROW
 
 /**
  * kq_filter_find() - the row of a filter number from user space
@@ -81,7 +74,7 @@ int kq_filter_init(void)
 			continue;
 		if (!ops->name || !ops->touch || !ops->eval ||
 		    !!(ops->flags & KQF_FD) != !!ops->check ||
-		    !(ops->flags & KQF_FD) != (ops->size >= sizeof(struct kq_note))) {
+		    ((ops->flags & KQF_FD) ? ops->size : ops->size < sizeof(struct kq_note))) {
 			pr_err("filter -%d is incomplete\n", i);
 			return -EINVAL;
 		}

@@ -166,12 +166,13 @@ struct hlist_head *kq_index_bucket(struct kq *kq, u32 bucket)
 struct kq_note *kq_index_note(struct kq *kq, u8 filter, u64 ident)
 {
 	struct kq_note *note;
+	u32 bucket;
 
 	lockdep_assert_held(&kq->lock);
 	if (!kq->nbuckets)
 		return NULL;
-	hlist_for_each_entry(note, kq_index_bucket(kq, kq_bucket_of(kq, kq_ident_hash(filter, ident))),
-			     hash)
+	bucket = kq_bucket_of(kq, kq_ident_hash(filter, ident));
+	hlist_for_each_entry(note, kq_index_bucket(kq, bucket), hash)
 		if (note->ident == ident && note->kn.filter == filter)
 			return note;
 	return NULL;
@@ -229,14 +230,15 @@ static void kq_index_split(struct kq *kq)
  */
 bool kq_index_add_note(struct kq *kq, struct kq_note *note)
 {
+	u32 bucket;
+
 	lockdep_assert_held(&kq->lock);
 	if (kq->nidents >= kq->nbuckets)
 		kq_index_split(kq);
 	if (!kq->nbuckets)
 		return false;
-	hlist_add_head(&note->hash,
-		       kq_index_bucket(kq, kq_bucket_of(kq, kq_ident_hash(note->kn.filter,
-									  note->ident))));
+	bucket = kq_bucket_of(kq, kq_ident_hash(note->kn.filter, note->ident));
+	hlist_add_head(&note->hash, kq_index_bucket(kq, bucket));
 	kq->nidents++;
 	return true;
 }

@@ -18,6 +18,7 @@ static const struct {
 	{ "[signalfd]",	 KQ_KIND_SIGNALFD },
 	{ "inotify",	 KQ_KIND_INOTIFY },
 	{ "[inotify]",	 KQ_KIND_INOTIFY },
+	{ "[fanotify]",	 KQ_KIND_FANOTIFY },
 	{ "[pidfd]",	 KQ_KIND_PIDFD },
 	{ "[eventpoll]", KQ_KIND_EPOLL },
 };

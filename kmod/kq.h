@@ -213,6 +213,7 @@ enum kq_kind {
 	KQ_KIND_TIMERFD,
 	KQ_KIND_SIGNALFD,
 	KQ_KIND_INOTIFY,
+	KQ_KIND_FANOTIFY,
 	KQ_KIND_PIDFD,
 	KQ_KIND_EPOLL,
 	KQ_KIND_NONE,		/* no ->poll and not a file: refused */
@@ -427,7 +428,7 @@ void kq_knote_quench(struct kq_knote *kn);
 void kq_flux_begin(struct kq_knote *kn);
 bool kq_flux_end(struct kq_knote *kn, bool quiet);
 void kq_rouse(struct kq *kq);
-int kq_flux_wait(struct kq *kq);
+int kq_flux_wait(struct kq *kq) __releases(&kq->lock);
 void kq_flux_wake(struct kq *kq);
 void kq_knote_unlink(struct kq_knote *kn);
 void kq_pass_wake(struct kq *kq);
@@ -468,7 +469,7 @@ enum kq_kind kq_kind_of(struct file *file);
 int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops);
 void kq_knote_bury(struct kq_knote *kn, struct kq_drops *drops);
 void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops);
-bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops);
+bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops) __releases(&kn->kq->lock);
 void kq_clear(struct kq *kq);
 
 /* scan.c */
@@ -484,7 +485,7 @@ int kq_dev_init(void);
 void kq_dev_exit(void);
 void kq_put(struct kq *kq);
 bool kq_is_queue(const struct file *file);
-extern struct kq *kq_from_file(const struct file *file);
+struct kq *kq_from_file(const struct file *file);
 
 /* nest.c */
 int kq_nest_add(struct kq *kq, struct kq_fd *kfd);

@@ -11,11 +11,6 @@
 #include <linux/ftrace.h>
 #include <linux/hrtimer.h>
 #include <linux/task_work.h>
-#include <linux/version.h>
-
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
-#error "kqueue needs Linux 6.1 or newer"
-#endif
 
 /* 6.10: fsnotify_find_mark() takes an object and its type. */
 static inline struct fsnotify_mark *

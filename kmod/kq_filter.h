@@ -26,6 +26,7 @@
 #define KQ_FILTER_H
 
 #include "kq.h"
+#include "kq_filters.h"
 
 /* kq_filter_ops.flags */
 #define KQF_FD		0x01	/* ident is a descriptor */

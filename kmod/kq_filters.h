@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * THE TABLE: one row per filter, X(number, name); it declares kqf_<name>_ops and
- * puts them into their place in the array of filter.c.
- */
-#define KQ_FILTERS(X)				\
-	X(EVFILT_READ,		read)		\
-	X(EVFILT_WRITE,		write)		\
-	X(KQ_EVFILT_AIO,	aio)		\
-	X(EVFILT_TIMER,		timer)		\
-	X(KQ_EVFILT_LIO,	lio)		\
-	X(EVFILT_USER,		user)
+/* Every filter there is, one line each; its place in the table is in filter.c. */
+#ifndef KQ_FILTERS_H
+#define KQ_FILTERS_H
+
+struct kq_filter_ops;
+
+extern const struct kq_filter_ops kqf_read_ops;
+extern const struct kq_filter_ops kqf_write_ops;
+extern const struct kq_filter_ops kqf_aio_ops;
+extern const struct kq_filter_ops kqf_timer_ops;
+extern const struct kq_filter_ops kqf_lio_ops;
+extern const struct kq_filter_ops kqf_user_ops;
+
+#endif /* KQ_FILTERS_H */

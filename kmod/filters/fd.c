@@ -12,7 +12,8 @@
  * @kn: READ or WRITE knote in flux
  * @ev: the change
  *
- * Return: 0, -ENOMEM, or -EINVAL for a cycle of queues.
+ * Return: 0, -ENOMEM, or -EINVAL for a cycle of queues and for what cannot be
+ * waited for in spite of its ->poll.
  */
 int kqf_fd_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 {
@@ -35,7 +36,11 @@ int kqf_fd_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 			return err;
 		break;
 	}
-	return kqh_waitqueue_join(kfd, &mask);
+	err = kqh_waitqueue_join(kfd, &mask);
+	/* Some objects share a ->poll that refuses by an error nobody wakes for. */
+	if (!err && kfd->kind == KQ_KIND_POLL && !kfd->wait.head && mask == EPOLLERR)
+		err = -EINVAL;
+	return err;
 }
 
 /**
@@ -79,12 +84,14 @@ s64 kqf_fd_mark(const struct kq_knote *kn, s64 dflt)
 s64 kqf_fd_ioctl(const struct kq_fd *kfd, const struct kq_result *res)
 {
 	const struct file_operations *fops = kfd->file->f_op;
-	int bytes;
+	int bytes, err;
 
 	if (!res->scratch || !fops->unlocked_ioctl)
 		return 1;
-	if (fops->unlocked_ioctl(kfd->file, FIONREAD, (unsigned long)res->scratch) ||
-	    get_user(bytes, (int __user *)res->scratch))
+	err = fops->unlocked_ioctl(kfd->file, FIONREAD, (unsigned long)res->scratch);
+	if (err == -EIO)
+		return 0;	/* hung up */
+	if (err || get_user(bytes, (int __user *)res->scratch))
 		return 1;
 	return bytes;
 }

@@ -46,6 +46,13 @@ static s64 kqf_eventfd_count(const struct kq_fd *kfd)
 	return min_t(u64, kqf_fdinfo_number(kfd, "eventfd-count:", 16), S64_MAX);
 }
 
+static s64 kqf_eventfd_room(const struct kq_fd *kfd)
+{
+	u64 count = kqf_fdinfo_number(kfd, "eventfd-count:", 16);
+
+	return min_t(u64, ULLONG_MAX - 1 - count, S64_MAX);
+}
+
 static bool kqf_queue_read(struct kq_fd *kfd, struct kq_result *res)
 {
 	struct kq *inner = kq_from_file(kfd->file);
@@ -97,6 +104,7 @@ bool kqf_poll_read(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res
 		break;
 	case KQ_KIND_TTY:
 	case KQ_KIND_INOTIFY:
+	case KQ_KIND_FANOTIFY:
 		res->data = mask & KQF_IN ? kqf_fd_ioctl(kfd, res) : 0;
 		break;
 	default:
@@ -122,7 +130,6 @@ bool kqf_poll_write(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *re
 	if (kfd->kind != KQ_KIND_EVENTFD)
 		res->data = mask & KQF_OUT ? 1 : 0;
 	else if (res->report)
-		res->data = min_t(u64, ULLONG_MAX - 1 - kqf_fdinfo_number(kfd, "eventfd-count:", 16),
-				  S64_MAX);
+		res->data = kqf_eventfd_room(kfd);
 	return mask & (KQF_OUT | EPOLLHUP | EPOLLERR);
 }

@@ -69,25 +69,33 @@ static s64 kqf_queue_bytes(const struct sk_buff_head *queue)
 	return bytes;
 }
 
-/* Payload of all queued datagrams; UDP keeps a second queue for its reader. */
-static s64 kqf_dgram_bytes(struct sock *sk)
+static s64 kqf_queue_bytes_locked(struct sk_buff_head *queue)
 {
-	struct sk_buff_head *reader = NULL;
 	s64 bytes;
 
-	if (kqf_is_inet(sk) && sk->sk_type == SOCK_DGRAM &&
-	    (sk->sk_protocol == IPPROTO_UDP || sk->sk_protocol == IPPROTO_UDPLITE))
-		reader = &udp_sk(sk)->reader_queue;
-	/* In the order of the UDP receive path. */
-	if (reader)
-		spin_lock_bh(&reader->lock);
-	spin_lock_bh(&sk->sk_receive_queue.lock);
-	bytes = kqf_queue_bytes(&sk->sk_receive_queue);
-	if (reader)
-		bytes += kqf_queue_bytes(reader);
-	spin_unlock_bh(&sk->sk_receive_queue.lock);
-	if (reader)
-		spin_unlock_bh(&reader->lock);
+	spin_lock_bh(&queue->lock);
+	bytes = kqf_queue_bytes(queue);
+	spin_unlock_bh(&queue->lock);
+	return bytes;
+}
+
+/*
+ * Payload of all queued datagrams. UDP moves them to a second queue for its
+ * reader, whose lock it takes first.
+ */
+static s64 kqf_dgram_bytes(struct sock *sk)
+{
+	struct sk_buff_head *reader;
+	s64 bytes;
+
+	if (!kqf_is_inet(sk) || sk->sk_type != SOCK_DGRAM ||
+	    (sk->sk_protocol != IPPROTO_UDP && sk->sk_protocol != IPPROTO_UDPLITE))
+		return kqf_queue_bytes_locked(&sk->sk_receive_queue);
+
+	reader = &udp_sk(sk)->reader_queue;
+	spin_lock_bh(&reader->lock);
+	bytes = kqf_queue_bytes(reader) + kqf_queue_bytes_locked(&sk->sk_receive_queue);
+	spin_unlock_bh(&reader->lock);
 	return bytes;
 }
 
@@ -108,10 +116,34 @@ static bool kqf_dgram_read(struct kq_fd *kfd, struct sock *sk, struct kq_knote *
 	return ready && (!lowat || res->data >= kqf_fd_mark(kn, 1));
 }
 
+/*
+ * Unread bytes on both sides of an urgent mark. The urgent byte itself is no
+ * data unless it is read in line; the FIN counts as one in the sequence space.
+ */
+static s64 kqf_tcp_bytes(const struct sock *sk)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+	u32 from, to, urgent;
+	s64 bytes;
+
+	if ((1 << READ_ONCE(sk->sk_state)) & (TCPF_SYN_SENT | TCPF_SYN_RECV))
+		return 0;
+	from = READ_ONCE(tp->copied_seq);
+	to = READ_ONCE(tp->rcv_nxt);
+	urgent = READ_ONCE(tp->urg_seq);
+	bytes = (s32)(to - from);
+	if (bytes > 0 && sock_flag(sk, SOCK_DONE))
+		bytes--;
+	if (READ_ONCE(tp->urg_data) && !sock_flag(sk, SOCK_URGINLINE) &&
+	    !before(urgent, from) && before(urgent, to))
+		bytes--;
+	return max_t(s64, bytes, 0);
+}
+
 static s64 kqf_stream_bytes(struct kq_fd *kfd, struct sock *sk, const struct kq_result *res)
 {
 	if (kqf_is_tcp(sk))
-		return tcp_inq(sk);
+		return kqf_tcp_bytes(sk);
 	if (sk->sk_family == AF_UNIX)
 		return max(unix_inq_len(sk), 0L);
 	if (!(kqf_fd_poll(kfd) & (EPOLLIN | EPOLLRDNORM)))
@@ -147,7 +179,7 @@ bool kqf_sock_read(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res
 	}
 	if (!kqf_connected(kfd, sk)) {
 		if (err || (shutdown & RCV_SHUTDOWN)) {
-			res->data = kqf_is_tcp(sk) ? tcp_inq(sk) : 0;
+			res->data = kqf_is_tcp(sk) ? kqf_tcp_bytes(sk) : 0;
 			return kqf_eof(res, err);
 		}
 		/* shutdown() of a listener takes it back to where it came from */
@@ -182,14 +214,14 @@ static bool kqf_tcp_space(struct sock *sk, struct kq_knote *kn, struct kq_result
 
 /*
  * TCP wakes writers only when SOCK_NOSPACE asks for it: set it whenever the
- * answer is no, then look again (the partner of the barrier is in the kernel's
- * tcp_check_space()).
+ * answer is no, then look again.
  */
 static bool kqf_tcp_write(struct sock *sk, struct kq_knote *kn, struct kq_result *res)
 {
 	if (kqf_tcp_space(sk, kn, res))
 		return true;
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	/* Pairs with the barrier in the kernel's tcp_check_space(). */
 	smp_mb__after_atomic();
 	return kqf_tcp_space(sk, kn, res);
 }

@@ -14,7 +14,6 @@
 			 EPOLLHUP | EPOLLERR)
 #define KQH_WRITE_MASK	(EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND | EPOLLHUP | EPOLLERR)
 
-
 struct kqh_table {
 	poll_table pt;
 	struct kq_fd *kfd;
@@ -23,15 +22,11 @@ struct kqh_table {
 
 static void kqh_wake_knote(struct kq_knote *kn, bool strong)
 {
-	/*
-	 * Pairs with the barrier in kq_batch_take(): the waker changed its object
-	 * before it called us. A queued knote that is to be made strong still
-	 * needs the lock.
-	 */
 	u32 status = READ_ONCE(kn->status);
 
 	if (!(status & KN_LIVE) || (status & KN_DISABLED))
 		return;
+	/* A queued knote that is to be made strong still needs the lock. */
 	if ((status & KN_QUEUED) && (!strong || (status & KN_STRONG)))
 		return;
 	kq_knote_activate(kn, strong);
@@ -44,6 +39,10 @@ static int kqh_wake(wait_queue_entry_t *entry, unsigned int mode, int sync, void
 	__poll_t events = key_to_poll(key);
 	bool strong = events;
 
+	/*
+	 * Pairs with the barrier in kq_batch_take(): the waker changed its object
+	 * before it called us, the status words are read after.
+	 */
 	smp_mb();
 	if (!events || (events & KQH_READ_MASK))
 		kqh_wake_knote(&kfd->read, strong);
