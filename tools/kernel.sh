@@ -147,6 +147,13 @@ fetch_debug() {
 	ln -s "$modules" "$root/modules"
 }
 
+# Keeps the cache from growing with every update; a few stay for machines still running.
+drop_old() {
+	local old
+	find "$cache/kernels/$name" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' | sort -rn |
+		tail -n +4 | cut -d ' ' -f 2- | while read -r old; do rm -rf "$old"; done
+}
+
 # Sets dir to a complete kernel of the selected name, fetching what is missing.
 ensure() {
 	local stamp=$cache/kernels/$name.newest id tmp
@@ -184,17 +191,25 @@ ensure() {
 			set -e
 		fi
 		if [ -e "$dir/version" ]; then
-			echo "$id" >"$stamp.$$" && mv "$stamp.$$" "$stamp"
+			echo "$id" >"$stamp.$$"
+			mv "$stamp.$$" "$stamp"
+			drop_old
 			flock -u "$lock"
 			return 0
 		fi
 	fi
 
-	[ -n "$flavour" ] || die "no debug kernel"
-	id=$(cd "$cache/kernels/$name" && printf '%s\n' */version | sort -V | tail -n 1)
+	# A debug kernel of another recipe would be a lie; a stock kernel of last week is not.
+	id=$(cd "$cache/kernels/$name" &&
+		if [ -n "$flavour" ]; then printf '%s\n' */version; else printf '%s\n' *_"$(recipe)"/version; fi |
+		sort -V | tail -n 1)
 	dir=$cache/kernels/$name/${id%/version}
 	[ -e "$dir/version" ] || die "cannot fetch $name, and none is in the cache"
 	note "cannot fetch the newest $name, using $(<"$dir/version")"
+	# Good for an hour: without a network each further attempt would only cost time.
+	echo "${id%/version}" >"$stamp.$$"
+	touch -d "$((resolve_minutes - 60)) minutes ago" "$stamp.$$"
+	mv "$stamp.$$" "$stamp"
 	flock -u "$lock"
 }
 
