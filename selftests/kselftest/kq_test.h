@@ -20,6 +20,9 @@
  * That something does not happen is proved by a second event that must come
  * after it (kq_fence()), never by sleeping.
  *
+ * With KQ_THREADED set each case starts with a second thread: the library takes
+ * another way through kevent() then.
+ *
  * Exit status: 0 passed, 1 failed, 4 everything skipped. An argument, or
  * KQ_CASE_FILTER, selects the cases whose name contains it; -l lists them.
  */
@@ -316,6 +319,13 @@ static inline void kq_show_stuck(pid_t pid)
 	closedir(tasks);
 }
 
+static inline void *kq_idle_thread(void *argument)
+{
+	for (;;)
+		pause();
+	return argument;
+}
+
 /* Runs one case in a child: KQ_PASS, KQ_FAIL or KQ_SKIPPED. */
 static inline int kq_run_case(const struct kq_case *test)
 {
@@ -330,6 +340,8 @@ static inline int kq_run_case(const struct kq_case *test)
 	pid = fork();
 	if (!pid) {
 		setpgid(0, 0);
+		if (getenv("KQ_THREADED"))
+			kq_thread(kq_idle_thread, NULL);
 		test->run(test->argument);
 		_exit(KQ_PASS);
 	}
