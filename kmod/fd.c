@@ -120,7 +120,7 @@ int kq_fd_publish(struct kq_fd *kfd, struct kq_knote *kn)
 	if (!err) {
 		kq_index_set_fd(kq, kfd->fd, kfd);
 		kn->status |= KN_LIVE;
-		kq_flux_begin(kn);
+		kq_flux_begin(kn, false);
 		kfd->state |= KFD_BUSY;
 		kqh_fdclose_add(kfd);
 	}

@@ -56,6 +56,7 @@ static void kq_store(struct kq_call *call, int i, const struct kq_event_ext *ev)
 	}
 }
 
+/* The bits only the kernel sets are dropped here, once. */
 static void kq_load(const struct kq_call *call, int i, struct kq_event_ext *ev)
 {
 	const struct kq_event_ilp32 *small;
@@ -78,6 +79,7 @@ static void kq_load(const struct kq_call *call, int i, struct kq_event_ext *ev)
 		ev->data = small->data;
 		ev->udata = small->udata;
 	}
+	ev->flags &= ~(EV_SYSFLAGS | KQ_EV_RESERVED);
 }
 
 /**
@@ -166,7 +168,7 @@ static int kq_report(struct kq_call *call, const struct kq_event_ext *ev, int er
  */
 static int kq_changes(struct kq *kq, struct kq_call *call)
 {
-	struct kq_event_ext batch[KQ_BATCH / 2], ev;
+	struct kq_event_ext batch[KQ_BATCH / 2];
 	int done = 0, n, i, err;
 
 	while (done < call->args.nchanges) {
@@ -177,10 +179,9 @@ static int kq_changes(struct kq *kq, struct kq_call *call)
 		for (i = 0; i < n; i++)
 			kq_load(call, i, &batch[i]);
 		for (i = 0; i < n; i++) {
-			ev = batch[i];
-			err = kq_register(kq, &ev, &call->drops);
-			if (err || (ev.flags & EV_RECEIPT))
-				err = kq_report(call, &ev, err);
+			err = kq_register(kq, &batch[i], &call->drops);
+			if (err || (batch[i].flags & EV_RECEIPT))
+				err = kq_report(call, &batch[i], err);
 			if (err)
 				return err;
 		}

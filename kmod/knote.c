@@ -83,11 +83,11 @@ static void kq_enqueue(struct kq_knote *kn, bool quiet)
 {
 	struct kq *kq = kn->kq;
 
-	if (kn->status & KN_RECHECK) {
+	if (kn->status & KN_RECHECK)
 		list_del(&kn->link);
-		kn->status &= ~KN_RECHECK;
-	}
-	list_add_tail(&kn->link, &kq->ready);
+	if (!(kn->status & KN_PLACE))
+		list_add_tail(&kn->link, &kq->ready);
+	kn->status &= ~(KN_RECHECK | KN_PLACE);
 	kn->status |= KN_QUEUED | KN_ACTIVE;
 	kq->nready++;
 	if (!quiet)
@@ -105,9 +105,9 @@ void kq_knote_unlink(struct kq_knote *kn)
 	lockdep_assert_held(&kn->kq->lock);
 	if (kn->status & KN_QUEUED)
 		kn->kq->nready--;
-	if (kn->status & (KN_QUEUED | KN_RECHECK))
+	if (kn->status & (KN_QUEUED | KN_RECHECK | KN_PLACE))
 		list_del_init(&kn->link);
-	kn->status &= ~(KN_QUEUED | KN_RECHECK);
+	kn->status &= ~(KN_QUEUED | KN_RECHECK | KN_PLACE);
 }
 
 /**
@@ -152,11 +152,17 @@ void kq_knote_quench(struct kq_knote *kn)
 /**
  * kq_flux_begin() - own a knote
  * @kn: knote, queue locked, not in flux
+ * @keep: if it is queued it keeps its place: a change is no new activation
  */
-void kq_flux_begin(struct kq_knote *kn)
+void kq_flux_begin(struct kq_knote *kn, bool keep)
 {
 	WARN_ON_ONCE(kn->status & KN_FLUX);
-	kq_knote_unlink(kn);
+	if (keep && (kn->status & KN_QUEUED)) {
+		kn->status ^= KN_QUEUED | KN_PLACE;
+		kn->kq->nready--;
+	} else {
+		kq_knote_unlink(kn);
+	}
 	kn->status |= KN_FLUX;
 }
 
@@ -203,7 +209,10 @@ bool kq_flux_end(struct kq_knote *kn, bool quiet)
 
 	if ((kn->status & (KN_ACTIVE | KN_DISABLED)) == KN_ACTIVE) {
 		kq_enqueue(kn, quiet);
-	} else if ((kn->status & (KN_POLLED | KN_DISABLED)) == KN_POLLED) {
+		return false;
+	}
+	kq_knote_unlink(kn);
+	if ((kn->status & (KN_POLLED | KN_DISABLED)) == KN_POLLED) {
 		list_add_tail(&kn->link, &kn->kq->recheck);
 		kn->status |= KN_RECHECK;
 	}

@@ -50,7 +50,9 @@
  *
  *   link is on         when
  *   nothing            idle, disabled, or in flux
- *   kq->ready          KN_QUEUED (implies KN_ACTIVE, enabled, not in flux)
+ *   kq->ready          KN_QUEUED (implies KN_ACTIVE, enabled, not in flux), or
+ *                      KN_PLACE: was queued when a change took it in flux; not
+ *                      counted in nready, skipped by scans, keeps its turn
  *   kq->recheck        KN_RECHECK: idle, but nobody will wake it: evaluated at
  *                      the start of each scan (regular files, LOWAT on pipes)
  *
@@ -163,6 +165,7 @@ struct seq_file;
 #define KN_STRONG	0x0100	/* active by something that always counts as new */
 #define KN_MARKER	0x0200	/* not a knote: the end mark of a scan */
 #define KN_POLLED	0x0400	/* goes to kq->recheck when idle */
+#define KN_PLACE	0x2000	/* in flux for a change, keeps its place on kq->ready */
 /* Memory of the last EV_CLEAR delivery of a socket, see kq_knote_stale(). */
 #define KN_SEEN		0x0800	/* delivered as ready */
 #define KN_SEEN_EOF	0x1000	/* delivered with EV_EOF */
@@ -425,7 +428,7 @@ void kq_knote_init(struct kq_knote *kn, struct kq *kq, u8 filter);
 void kq_knote_activate(struct kq_knote *kn, bool strong);
 void __kq_knote_activate(struct kq_knote *kn, bool strong);
 void kq_knote_quench(struct kq_knote *kn);
-void kq_flux_begin(struct kq_knote *kn);
+void kq_flux_begin(struct kq_knote *kn, bool keep);
 bool kq_flux_end(struct kq_knote *kn, bool quiet);
 void kq_rouse(struct kq *kq);
 int kq_flux_wait(struct kq *kq) __releases(&kq->lock);

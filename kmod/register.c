@@ -72,6 +72,7 @@ void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops)
 	struct kq *kq = kn->kq;
 
 	raw_spin_lock_irq(&kq->lock);
+	kq_knote_unlink(kn);
 	if (kq_knote_is_fd(kn)) {
 		struct kq_fd *kfd = kq_knote_fd(kn);
 		struct kq_knote *other = kn == &kfd->read ? &kfd->write : &kfd->read;
@@ -277,13 +278,13 @@ again:
 			return -ENOENT;
 		}
 		kn->status = KN_LIVE;
-		kq_flux_begin(kn);
+		kq_flux_begin(kn, false);
 		if (!(kfd->state & KFD_POLLED))
 			kfd->state |= KFD_BUSY;
 		raw_spin_unlock_irq(&kq->lock);
 		return kq_attach(kn, ev, drops);
 	}
-	kq_flux_begin(kn);
+	kq_flux_begin(kn, true);
 	raw_spin_unlock_irq(&kq->lock);
 	if (ev->flags & EV_DELETE) {
 		kq_knote_drop(kn, drops);
@@ -315,7 +316,7 @@ static int kq_create_note(struct kq *kq, const struct kq_filter_ops *ops,
 		err = -EAGAIN;
 	if (!err) {
 		note->kn.status = KN_LIVE;
-		kq_flux_begin(&note->kn);
+		kq_flux_begin(&note->kn, false);
 	}
 	raw_spin_unlock_irq(&kq->lock);
 	if (err) {
@@ -353,7 +354,7 @@ again:
 			return err;
 		goto again;
 	}
-	kq_flux_begin(&note->kn);
+	kq_flux_begin(&note->kn, true);
 	raw_spin_unlock_irq(&kq->lock);
 	if (ev->flags & EV_DELETE) {
 		kq_knote_drop(&note->kn, drops);
@@ -365,7 +366,7 @@ again:
 /**
  * kq_register() - apply one change (specified as KQ-027 to KQ-059)
  * @kq: queue; the caller is a thread of its owner
- * @change: the change, as it came from the user
+ * @ev: the change, without the bits a user cannot pass
  * @drops: where watched files go that are no longer needed
  *
  * Return: 0, or the -errno the caller reports for this change: EINVAL (filter,
@@ -373,23 +374,21 @@ again:
  * EBADF (descriptor not open), ENOENT (no knote and no EV_ADD), ENOMEM, EINTR
  * (being killed).
  */
-int kq_register(struct kq *kq, const struct kq_event_ext *change, struct kq_drops *drops)
+int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops)
 {
 	const struct kq_filter_ops *ops;
-	struct kq_event_ext ev = *change;
 
-	ev.flags &= ~(EV_SYSFLAGS | KQ_EV_RESERVED);
-	ops = kq_filter_find(ev.filter);
+	ops = kq_filter_find(ev->filter);
 	if (!ops)
 		return -EINVAL;
 	if (ops->flags & KQF_REFUSED)
 		return -EPERM;
-	if ((ev.flags & (EV_ENABLE | EV_DISABLE)) == (EV_ENABLE | EV_DISABLE) ||
-	    (ev.flags & (EV_ADD | EV_KEEPUDATA)) == (EV_ADD | EV_KEEPUDATA))
+	if ((ev->flags & (EV_ENABLE | EV_DISABLE)) == (EV_ENABLE | EV_DISABLE) ||
+	    (ev->flags & (EV_ADD | EV_KEEPUDATA)) == (EV_ADD | EV_KEEPUDATA))
 		return -EINVAL;
 	if (ops->flags & KQF_FD)
-		return kq_change_fd(kq, &ev, drops);
-	return kq_change_note(kq, ops, &ev, drops);
+		return kq_change_fd(kq, ev, drops);
+	return kq_change_note(kq, ops, ev, drops);
 }
 
 /**

@@ -74,7 +74,7 @@ static void kq_batch_take(struct kq *kq, struct kq_batch *batch, struct kq_knote
 			batch->end = true;
 			break;
 		}
-		if (kn->status & KN_MARKER)
+		if (kn->status & (KN_MARKER | KN_PLACE))
 			continue;
 		alone = kq_may_stall(kn);
 		if (batch->n == room || (alone && batch->n))
@@ -82,7 +82,7 @@ static void kq_batch_take(struct kq *kq, struct kq_batch *batch, struct kq_knote
 		t = &batch->taken[batch->n++];
 		t->kn = kn;
 		t->strong = kn->status & KN_STRONG;
-		kq_flux_begin(kn);
+		kq_flux_begin(kn, false);
 		kn->status &= ~(KN_ACTIVE | KN_STRONG);
 		if (alone)
 			break;
@@ -261,7 +261,7 @@ void kq_recheck(struct kq *kq, struct kq_drops *drops)
 	list_splice_init(&kq->recheck, &todo);
 	while (!list_empty(&todo)) {
 		kn = list_first_entry(&todo, struct kq_knote, link);
-		kq_flux_begin(kn);
+		kq_flux_begin(kn, false);
 		raw_spin_unlock_irq(&kq->lock);
 
 		memset(&res, 0, sizeof(res));

@@ -50,7 +50,7 @@ struct kq_event_ilp32 {
 };
 
 /* kq_kevent.flags, bits the caller may set. */
-#define KQ_KEVENT_NONBLOCK	0x00000001u	/* as a zero timeout; timeout is ignored */
+#define KQ_KEVENT_NONBLOCK	0x00000001u	/* do not wait; timeout is checked all the same */
 #define KQ_KEVENT_WAIT_ONLY	0x00000002u	/* wait until something is ready, take nothing */
 #define KQ_KEVENT_PASS_WAKE	0x00000004u	/* hand a wake-up of WAIT_ONLY to another waiter */
 #define KQ_KEVENT_TIMEOUT_ILP32	0x00000008u	/* timeout points to two 32-bit words */
