@@ -11,6 +11,7 @@
 # Prints the path of kqueue.ko, with --kunit then that of kqueue_kunit.ko. Everything happens in
 # build/kmod/RELEASE; what the compiler says is in build.log there and shown when it fails.
 set -euo pipefail
+shopt -s inherit_errexit
 
 tools=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 top=$(dirname "$tools")
@@ -38,21 +39,37 @@ mkdir -p "$build/selftests"
 exec {lock}>"$build/lock"
 flock "$lock"
 
-# The folders keep their places relative to each other, as their include paths expect. Products of
-# an earlier build stay, but a source that is gone has to go.
-for folder in "${folders[@]}" VERSION; do
-	[ -e "$top/$folder" ] || continue
-	rsync -a --delete --exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' \
-		--exclude='.*.cmd' --exclude='.*.d' --exclude='.tmp_*' --exclude='*.gcno' \
-		--exclude='modules.order' --exclude='Module.symvers' \
-		"$top/$folder" "$build/$(dirname "$folder")/"
-done
+# The folders keep their places relative to each other, as their include paths expect. Only changed
+# contents are copied, and with the time of now, so that make sees them. Products of an earlier build
+# stay, but a source that is gone has to go.
+changes=$(
+	for folder in "${folders[@]}" VERSION; do
+		[ -e "$top/$folder" ] || continue
+		rsync -rlpci --delete --exclude='*.o' --exclude='*.ko' --exclude='*.mod' \
+			--exclude='*.mod.c' --exclude='.*.cmd' --exclude='.*.d' --exclude='.tmp_*' \
+			--exclude='*.gcno' --exclude=modules.order --exclude=Module.symvers \
+			"$top/$folder" "$build/$(dirname "$folder")/"
+	done
+)
 
-# A new compiler flag or kernel does not show in the time of any file.
+# A new compiler or kernel does not show in the time of any file.
 settings="$headers $(gcc -dumpfullversion)"
 if [ "$(cat "$build/settings" 2>/dev/null)" != "$settings" ]; then
 	find "$build" \( -name '*.o' -o -name '.*.cmd' \) -delete
 	echo "$settings" >"$build/settings"
+	changes+=settings
+fi
+
+modules=("$build/kmod/kqueue.ko")
+[ -z "$kunit" ] || modules+=("$build/selftests/kunit/kqueue_kunit.ko")
+
+# Even a make with nothing to do takes seconds, and this runs before every machine.
+done=$build/done$kunit
+if [ -n "$changes" ]; then
+	rm -f "$build/done" "$build/done1"
+elif [ -e "$done" ]; then
+	printf '%s\n' "${modules[@]}"
+	exit 0
 fi
 
 run_make() {
@@ -65,12 +82,11 @@ run_make() {
 }
 
 run_make "$build/kmod"
-modules=("$build/kmod/kqueue.ko")
 if [ -n "$kunit" ]; then
 	run_make "$build/selftests/kunit" KBUILD_EXTRA_SYMBOLS="$build/kmod/Module.symvers"
-	modules+=("$build/selftests/kunit/kqueue_kunit.ko")
 fi
 for module in "${modules[@]}"; do
 	[ -e "$module" ] || die "the build made no ${module#"$build/"}"
 done
+touch "$done"
 printf '%s\n' "${modules[@]}"

@@ -3,7 +3,7 @@
 #
 # Owns the kernels the project is built for and tested on: names, resolution, download, cache.
 #
-# Usage: tools/kernel.sh NAME image|headers|modules|version|fetch
+# Usage: tools/kernel.sh NAME image|headers|modules|version|fetch|scripts
 #        tools/kernel.sh names
 #
 #   image     path of the bootable kernel
@@ -11,6 +11,7 @@
 #   modules   directory with the kernel's own modules and modules.dep
 #   version   kernel release, as uname -r prints it
 #   fetch     only make sure that all of it is there; prints the directory
+#   scripts   directory with the scripts of the kernel's source, such as checkpatch.pl
 #
 # Kernels are unpacked below ${KQ_CACHE:-~/.cache/kqueue}, never installed. The newest one is looked
 # up at most once a day; without a network the newest complete one in the cache is used.
@@ -23,7 +24,7 @@ resolve_minutes=1440
 die() { echo "kernel.sh: $*" >&2; exit 1; }
 note() { echo "kernel.sh: $*" >&2; }
 
-usage() { die "usage: kernel.sh NAME image|headers|modules|version|fetch; NAME is one of: $(names)"; }
+usage() { die "usage: kernel.sh NAME image|headers|modules|version|fetch|scripts; NAME is one of: $(names)"; }
 
 names() { echo 6.1-cloud 6.12-cloud 6.12-rt 6.1-debug; }
 
@@ -213,6 +214,26 @@ ensure() {
 	flock -u "$lock"
 }
 
+# Prints the directory of the scripts of the newest source in the selected series; no header package
+# has checkpatch. They hardly ever change, so what is there once stays.
+ensure_scripts() {
+	local package=linux-source-$series directory=$cache/scripts/$series tmp
+	if [ ! -e "$directory" ]; then
+		mkdir -p "$cache/scripts"
+		exec {lock}>"$cache/scripts/$series.lock"
+		flock "$lock"
+	fi
+	if [ ! -e "$directory" ]; then
+		note "fetching the scripts of $package"
+		tmp=$(mktemp -d "$cache/scripts/.new.XXXXXX")
+		(cd "$tmp" && unpack "$tmp" "$package")
+		tar -xf "$tmp/usr/src/$package.tar.xz" -C "$tmp" --strip-components=1 "$package/scripts"
+		mv "$tmp/scripts" "$directory"
+		rm -rf "$tmp"
+	fi
+	echo "$directory"
+}
+
 if [ "${1:-}" = names ]; then
 	names
 	exit 0
@@ -224,5 +245,6 @@ case $2 in
 image | headers | modules) ensure; echo "$dir/$2" ;;
 version) ensure; cat "$dir/version" ;;
 fetch) ensure; echo "$dir" ;;
+scripts) ensure_scripts ;;
 *) usage ;;
 esac

@@ -82,7 +82,10 @@ write_run_files() {
 	local directory=$1/kq variable word merge=''
 	mkdir -p "$directory"
 	cp "$tools/guest-init" "$tools/guest-leaks.awk" "$directory"
-	[ -z "$module" ] || cp "$module_file" "$directory/kqueue.ko"
+	if [ -n "$module" ]; then
+		# Another run may be building it again.
+		flock "${module_file%/kmod/*}/lock" cp "$module_file" "$directory/kqueue.ko"
+	fi
 	# One stream for us is one stream for the command, so that the order of lines is kept.
 	[ ! /proc/self/fd/1 -ef /proc/self/fd/2 ] || merge=1
 	{
