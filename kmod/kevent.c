@@ -34,50 +34,46 @@ void __user *kq_call_slot(const struct kq_call *call, int i)
 	return kq_record(call, call->args.eventlist, call->got + i);
 }
 
-static void kq_store(struct kq_call *call, int i, const struct kq_event_ext *ev)
+static void *kq_buffered(struct kq_call *call, int i)
 {
-	struct kq_event_ilp32 *small;
-
-	switch (call->args.record_size) {
-	case sizeof(struct kq_event):
-		memcpy(&call->out.plain[i], ev, sizeof(struct kq_event));
-		break;
-	case sizeof(struct kq_event_ext):
-		call->out.ext[i] = *ev;
-		break;
-	default:
-		small = &call->out.ilp32[i];
-		small->ident = ev->ident;
-		small->filter = ev->filter;
-		small->flags = ev->flags;
-		small->fflags = ev->fflags;
-		small->data = clamp_t(s64, ev->data, S32_MIN, S32_MAX);
-		small->udata = ev->udata;
-	}
+	return (char *)&call->out + i * call->args.record_size;
 }
 
-/* The bits only the kernel sets are dropped here, once. */
-static void kq_load(const struct kq_call *call, int i, struct kq_event_ext *ev)
+/* Writes a record in the user's layout. */
+static void kq_store(const struct kq_call *call, void *to, const struct kq_event_ext *ev)
 {
-	const struct kq_event_ilp32 *small;
+	struct kq_event_ilp32 small;
+
+	if (call->args.record_size != sizeof(small)) {
+		memcpy(to, ev, call->args.record_size);
+		return;
+	}
+	small.ident = ev->ident;
+	small.filter = ev->filter;
+	small.flags = ev->flags;
+	small.fflags = ev->fflags;
+	small.data = clamp_t(s64, ev->data, S32_MIN, S32_MAX);
+	small.udata = ev->udata;
+	memcpy(to, &small, sizeof(small));
+}
+
+/* Reads one. The bits only the kernel sets are dropped here, once. */
+static void kq_load(const struct kq_call *call, const void *from, struct kq_event_ext *ev)
+{
+	struct kq_event_ilp32 small;
 
 	memset(ev, 0, sizeof(*ev));
-	switch (call->args.record_size) {
-	case sizeof(struct kq_event):
-		memcpy(ev, &call->out.plain[i], sizeof(struct kq_event));
-		break;
-	case sizeof(struct kq_event_ext):
-		*ev = call->out.ext[i];
-		break;
-	default:
-		small = &call->out.ilp32[i];
+	if (call->args.record_size != sizeof(small)) {
+		memcpy(ev, from, call->args.record_size);
+	} else {
+		memcpy(&small, from, sizeof(small));
 		/* A 32-bit program's -1 is no descriptor, but the same timer. */
-		ev->ident = small->ident;
-		ev->filter = small->filter;
-		ev->flags = small->flags;
-		ev->fflags = small->fflags;
-		ev->data = small->data;
-		ev->udata = small->udata;
+		ev->ident = small.ident;
+		ev->filter = small.filter;
+		ev->flags = small.flags;
+		ev->fflags = small.fflags;
+		ev->data = small.data;
+		ev->udata = small.udata;
 	}
 	ev->flags &= ~(EV_SYSFLAGS | KQ_EV_RESERVED);
 }
@@ -103,7 +99,7 @@ void kq_call_put(struct kq_call *call, int i, struct kq_knote *kn, const struct 
 	ev.ext[1] = 0;
 	ev.ext[2] = kn->ext ? kn->ext[0] : 0;
 	ev.ext[3] = kn->ext ? kn->ext[1] : 0;
-	kq_store(call, i, &ev);
+	kq_store(call, kq_buffered(call, i), &ev);
 }
 
 /**
@@ -148,40 +144,43 @@ int kq_call_save(struct kq_call *call)
 	return 0;
 }
 
-/* The error or receipt of change i, if there is room. Return: 0 or -errno. */
+/* The error or receipt of a change, if there is room. Return: 0 or -errno. */
 static int kq_report(struct kq_call *call, const struct kq_event_ext *ev, int err)
 {
 	struct kq_event_ext out = *ev;
+	char record[sizeof(out)];
 
 	if (call->got == call->args.nevents)
 		return err;
 	out.flags |= EV_ERROR;
 	out.data = -err;
-	kq_store(call, 0, &out);
-	return kq_call_flush(call, 1) == 1 ? 0 : -EFAULT;
+	/* Not through the buffer, where the batch of changes still sits. */
+	kq_store(call, record, &out);
+	if (copy_to_user(kq_call_slot(call, 0), record, call->args.record_size))
+		return -EFAULT;
+	call->got++;
+	return 0;
 }
 
 /*
  * Applies the changelist in batches. A batch is read before anything is written
- * over it, since both lists may be one array; records are reported one by one
- * from a place of their own, as the batch still sits in the buffer.
+ * over it, since both lists may be one array.
  */
 static int kq_changes(struct kq *kq, struct kq_call *call)
 {
-	struct kq_event_ext batch[KQ_BATCH / 2];
+	struct kq_event_ext ev;
 	int done = 0, n, i, err;
 
 	while (done < call->args.nchanges) {
-		n = min(call->args.nchanges - done, KQ_BATCH / 2);
+		n = min(call->args.nchanges - done, KQ_BATCH);
 		if (copy_from_user(&call->out, kq_record(call, call->args.changelist, done),
 				   (size_t)n * call->args.record_size))
 			return -EFAULT;
-		for (i = 0; i < n; i++)
-			kq_load(call, i, &batch[i]);
 		for (i = 0; i < n; i++) {
-			err = kq_register(kq, &batch[i], &call->drops);
-			if (err || (batch[i].flags & EV_RECEIPT))
-				err = kq_report(call, &batch[i], err);
+			kq_load(call, kq_buffered(call, i), &ev);
+			err = kq_register(kq, &ev, &call->drops);
+			if (err || (ev.flags & EV_RECEIPT))
+				err = kq_report(call, &ev, err);
 			if (err)
 				return err;
 		}

@@ -22,11 +22,7 @@ struct kq_call {
 	bool poll;
 	int got;
 	struct kq_drops drops;
-	union {
-		struct kq_event_ext ext[KQ_BATCH];
-		struct kq_event plain[KQ_BATCH];
-		struct kq_event_ilp32 ilp32[KQ_BATCH];
-	} out;
+	char out[KQ_BATCH * sizeof(struct kq_event_ext)] __aligned(8);
 };
 
 /* kevent.c */
