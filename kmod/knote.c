@@ -250,9 +250,11 @@ int kq_flux_wait(struct kq *kq)
  * @res: what it would report
  * @strong: it was activated by something that carries its own news
  *
- * Sockets tell a change of state without saying which, and tell a FIN twice. A
- * wake-up without a key is no news for a condition that was reported and has not
- * been false since; the end of file is news once for each error word.
+ * Sockets tell a change of state without saying which, tell a FIN twice, and TCP
+ * tells writers of each acknowledgement. A wake-up without a key is no news for a
+ * condition that was reported and has not been false since; one with a key is
+ * none where a position in the stream says that nothing moved; the end of file is
+ * news once for each error word.
  *
  * Return: true to drop it silently.
  */
@@ -261,8 +263,10 @@ bool kq_knote_stale(const struct kq_knote *kn, const struct kq_result *res, bool
 	if (!(kn->flags & EV_CLEAR) || !res->socket)
 		return false;
 	if (res->flags & EV_EOF)
-		return (kn->status & KN_SEEN_EOF) && kn->fflags == res->fflags;
-	return !strong && (kn->status & KN_SEEN);
+		return (kn->status & KN_SEEN_EOF) && kn->token == res->token;
+	if (!(kn->status & KN_SEEN) || (kn->status & KN_SEEN_EOF))
+		return false;
+	return !strong || (res->counted && kn->token == res->token);
 }
 
 /**
@@ -279,5 +283,5 @@ void kq_knote_seen(struct kq_knote *kn, bool ready, const struct kq_result *res)
 	if (!ready)
 		return;
 	kn->status |= res->flags & EV_EOF ? KN_SEEN | KN_SEEN_EOF : KN_SEEN;
-	kn->fflags = res->fflags;
+	kn->token = res->token;
 }

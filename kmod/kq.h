@@ -178,7 +178,7 @@ struct seq_file;
  * @sdata: [x] data word of the registration
  * @ext: [x] user's ext[2] and ext[3], NULL while both are zero
  * @sfflags: [x] fflags word of the registration
- * @fflags: [q] recorded notes, for filters that record
+ * @token: [q] what the last EV_CLEAR delivery of a socket was about
  * @status: [q] KN_*
  * @flags: [x] EV_ flags fixed at creation
  * @filter: [i] row of the filter table
@@ -190,7 +190,7 @@ struct kq_knote {
 	s64 sdata;
 	u64 *ext;
 	u32 sfflags;
-	u32 fflags;
+	u32 token;
 	u32 status;
 	u16 flags;
 	u8 filter;
@@ -408,6 +408,8 @@ struct kq_drops {
  * @fflags: fflags word
  * @flags: EV_EOF or 0
  * @socket: new data comes with a keyed wake-up; see kq_knote_stale()
+ * @counted: @token changes whenever there is anything new
+ * @token: with @counted a position in the stream, with EV_EOF the error
  * @report: fill the words, not only the answer
  * @scratch: user address the evaluation may use as scratch space, or NULL
  */
@@ -416,7 +418,9 @@ struct kq_result {
 	u32 fflags;
 	u16 flags;
 	bool socket;
+	bool counted;
 	bool report;
+	u32 token;
 	void __user *scratch;
 };
 

@@ -78,7 +78,6 @@ void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops)
 		struct kq_knote *other = kn == &kfd->read ? &kfd->write : &kfd->read;
 
 		kn->status = KN_FLUX;
-		kn->fflags = 0;
 		if (!(other->status & KN_LIVE))
 			kq_fd_kill(kfd);
 	} else if (!(kn->status & KN_DEAD)) {

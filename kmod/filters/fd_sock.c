@@ -49,6 +49,7 @@ static bool kqf_eof(struct kq_result *res, int err)
 {
 	res->flags = EV_EOF;
 	res->fflags = err;
+	res->token = err;
 	return true;
 }
 
@@ -186,11 +187,19 @@ bool kqf_sock_read(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res
 		return kfd->listened && kqf_eof(res, ECONNABORTED);
 	}
 	kfd->listened = false;
+	/* The position first: what comes after it is news next time. */
+	if (kqf_is_tcp(sk)) {
+		res->token = READ_ONCE(tcp_sk(sk)->rcv_nxt);
+		res->counted = true;
+	}
 	res->data = kqf_stream_bytes(kfd, sk, res);
 	if (err || (shutdown & RCV_SHUTDOWN))
 		return kqf_eof(res, err);
-	return res->data >= kqf_fd_mark(kn, READ_ONCE(sk->sk_rcvlowat)) ||
-	       !skb_queue_empty_lockless(&sk->sk_error_queue);
+	if (!skb_queue_empty_lockless(&sk->sk_error_queue)) {
+		res->counted = false;
+		return true;
+	}
+	return res->data >= kqf_fd_mark(kn, READ_ONCE(sk->sk_rcvlowat));
 }
 
 static bool kqf_dgram_write(struct kq_fd *kfd, struct sock *sk, struct kq_knote *kn,
@@ -214,11 +223,15 @@ static bool kqf_tcp_space(struct sock *sk, struct kq_knote *kn, struct kq_result
 
 /*
  * TCP wakes writers only when SOCK_NOSPACE asks for it: set it whenever the
- * answer is no, then look again.
+ * answer is no, then look again. With EV_CLEAR set it always: the program may
+ * fill the buffer without ever being refused, and is to hear of the space that
+ * comes back; the position tells whether it has written anything since.
  */
 static bool kqf_tcp_write(struct sock *sk, struct kq_knote *kn, struct kq_result *res)
 {
-	if (kqf_tcp_space(sk, kn, res))
+	res->token = READ_ONCE(tcp_sk(sk)->write_seq);
+	res->counted = true;
+	if (!(kn->flags & EV_CLEAR) && kqf_tcp_space(sk, kn, res))
 		return true;
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 	/* Pairs with the barrier in the kernel's tcp_check_space(). */

@@ -43,7 +43,8 @@
 #define EV_DISPATCH 0x0080 /* disable after delivery */
 
 /* Bits set by the kernel; they are cleared from a change. */
-#define EV_SYSFLAGS 0xf000
+#define EV_SYSFLAGS 0xf000 /* all of them */
+#define EV_FLAG1 0x2000 /* private to filters, without effect in a change */
 #define EV_ERROR 0x4000 /* data is an errno value */
 #define EV_EOF 0x8000   /* end of file; fflags is the socket error */
 
