@@ -20,6 +20,9 @@
 // A thread cancelled in 2 may already have used up a wake-up that was meant for
 // one thread; its cleanup handler hands it on with KQ_KEVENT_PASS_WAKE.
 //
+// A cancel that was sent while 2 lasted, but arrives after it, stays pending as
+// any other: it acts at the thread's next cancellation point, not in its own code.
+//
 // The deadline is fixed from the time before step 1, and the timeout is read
 // after it: only then the kernel has found it readable and valid, so that a bad
 // address is EFAULT here too and not a crash.

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <gtest/gtest.h>
 #include <pthread.h>
 #include <random>
@@ -18,6 +19,14 @@ namespace
 {
 
 constexpr uintptr_t id = 1;
+
+// Of the races; KQ_TEST_ROUNDS for more.
+int rounds()
+{
+    const char *text = getenv("KQ_TEST_ROUNDS");
+
+    return text ? atoi(text) : 300;
+}
 
 void spin(unsigned turns)
 {
@@ -87,17 +96,18 @@ struct waiter {
         return nullptr;
     }
 
-    // True if it ended in time; then cancelled says how.
+    // True if it ended in time; then cancelled says how. What pthread_join()
+    // reports does not: glibc marks a thread as cancelled even if the signal of
+    // pthread_cancel() finds it on its last instructions.
     bool join(int seconds)
     {
         struct timespec limit;
-        void *end;
 
         clock_gettime(CLOCK_REALTIME, &limit);
         limit.tv_sec += seconds;
-        if (pthread_timedjoin_np(thread, &end, &limit))
+        if (pthread_timedjoin_np(thread, nullptr, &limit))
             return false;
-        cancelled = end == PTHREAD_CANCELED;
+        cancelled = result == in_kevent;
         return true;
     }
 
@@ -109,7 +119,9 @@ struct waiter {
         usleep(20000);
     }
 
-    int kq, result = -2;
+    static constexpr int in_kevent = -2;
+
+    int kq, result = in_kevent;
     struct kevent event;
     std::atomic<bool> running = false;
     bool cancelled = false;
@@ -124,7 +136,6 @@ TEST_F(Threads, KQ077_cancel_ends_a_wait)
     pthread_cancel(w.thread);
     ASSERT_TRUE(w.join(5));
     EXPECT_TRUE(w.cancelled);
-    EXPECT_EQ(w.result, -2);
 }
 
 TEST_F(Threads, KQ077_cancel_before_the_wait_takes_no_event)
@@ -178,7 +189,7 @@ TEST_F(Threads, KQ077_a_cancelled_waiter_loses_no_event)
     std::minstd_rand random(1);
     int by_cancelled = 0, by_other = 0;
 
-    for (int round = 0; round < 2000; round++) {
+    for (int round = 0; round < rounds(); round++) {
         const unsigned kind = random() % 2 ? EV_ONESHOT : EV_CLEAR;
         ASSERT_EQ(change(EV_ADD | kind), 0);
         waiter a(kq), b(kq);
@@ -220,7 +231,7 @@ TEST_F(Threads, KQ077_an_event_not_taken_stays)
     std::minstd_rand random(2);
     struct kevent ev;
 
-    for (int round = 0; round < 2000; round++) {
+    for (int round = 0; round < rounds(); round++) {
         ASSERT_EQ(change(EV_ADD | EV_ONESHOT), 0);
         waiter a(kq);
 
