@@ -301,7 +301,7 @@ KQ_TEST(trigger_missing, "KQ-031", "a trigger of a missing knote fails ENOENT")
 
 KQ_TEST(any_ident, "KQ-221", "an ident is any number and stands for no descriptor")
 {
-	static const uintptr_t idents[] = { 0, 1, 2, 0x7fffffff, 0x80000000u, UINTPTR_MAX / 2, UINTPTR_MAX };
+	static const uintptr_t idents[] = { 0, 1, 2, 0x7fffffff, 0x80000000u, UINTPTR_MAX - 1, UINTPTR_MAX };
 	struct kevent events[ARRAY_SIZE(idents)];
 	int kq = kq_new();
 
