@@ -278,8 +278,9 @@ KQ_TEST_EACH(bad_change, "KQ-215", "a change with bad data fails and leaves the 
 
 	set(&timer, EV_ADD, 50);
 	while (timer.count < 20) {
+		/* Not even udata is taken over, see take(). */
 		ASSERT_ERR(kq_ctl(timer.kq, 1, EVFILT_TIMER, variant->flags, variant->fflags, variant->data,
-				  NULL), EINVAL);
+				  &timer), EINVAL);
 		kq_sleep_ms(30);
 		take(&timer);
 	}
