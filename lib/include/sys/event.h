@@ -44,9 +44,9 @@
 
 /* Bits set by the kernel; they are cleared from a change. */
 #define EV_SYSFLAGS 0xf000 /* all of them */
-#define EV_FLAG1 0x2000 /* private to filters, without effect in a change */
-#define EV_ERROR 0x4000 /* data is an errno value */
-#define EV_EOF 0x8000   /* end of file; fflags is the socket error */
+#define EV_FLAG1 0x2000    /* private to filters, without effect in a change */
+#define EV_ERROR 0x4000    /* data is an errno value */
+#define EV_EOF 0x8000      /* end of file; fflags is the socket error */
 
 /* fflags of EVFILT_READ and EVFILT_WRITE. */
 #define NOTE_LOWAT 0x00000001     /* in: ready only from data bytes on */
@@ -68,9 +68,9 @@
 #define NOTE_NSECONDS 0x00000004
 #define NOTE_ABSOLUTE 0x00000008 /* data is an instant of CLOCK_REALTIME since the epoch */
 #define NOTE_ABSTIME NOTE_ABSOLUTE
-#define NOTE_LEEWAY 0x00000010     /* accepted, no effect */
-#define NOTE_CRITICAL 0x00000020   /* accepted, no effect */
-#define NOTE_BACKGROUND 0x00000040 /* accepted, no effect */
+#define NOTE_LEEWAY 0x00000010               /* accepted, no effect */
+#define NOTE_CRITICAL 0x00000020             /* accepted, no effect */
+#define NOTE_BACKGROUND 0x00000040           /* accepted, no effect */
 #define NOTE_MACH_CONTINUOUS_TIME 0x00000080 /* time spent suspended counts too */
 
 /* Flags of kqueuex(). */
