@@ -62,6 +62,46 @@ static inline void fd_assert_no_missed(int kq)
 	ASSERT_EQ(info.missed_closes, 0);
 }
 
+/*
+ * kevent() as one system call: the library takes a wait apart in a process
+ * with several threads.
+ */
+static inline int fd_kevent(int kq, const struct kevent *changes, int nchanges,
+			    struct kevent *events, int nevents,
+			    const struct timespec *timeout)
+{
+	long long limit[2];
+	struct kq_kevent call = {
+		.changelist = (uintptr_t)changes,
+		.nchanges = nchanges,
+		.eventlist = (uintptr_t)events,
+		.nevents = nevents,
+		.record_size = sizeof(struct kevent),
+	};
+	int result;
+
+	if (timeout) {
+		limit[0] = timeout->tv_sec;
+		limit[1] = timeout->tv_nsec;
+		call.timeout = (uintptr_t)limit;
+	}
+	result = ioctl(kq, KQ_IOC_KEVENT, &call);
+	if (call.stamp != KQ_STAMP && result >= 0)
+		KQ_FAIL_NOW("the call did not reach the module");
+	return result;
+}
+
+/* The two ways into the kernel, for KQ_TEST_EACH(): variant->kevent(). */
+static const struct fd_entry {
+	const char *name;
+	int (*kevent)(int kq, const struct kevent *changes, int nchanges,
+		      struct kevent *events, int nevents,
+		      const struct timespec *timeout);
+} fd_entries[] KQ_UNUSED = {
+	{ "library", kevent },
+	{ "system_call", fd_kevent },
+};
+
 /* Moves a descriptor to a number. */
 static inline int fd_move(int fd, int number)
 {
