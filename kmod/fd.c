@@ -234,43 +234,38 @@ static void kq_drops_work(struct work_struct *work)
 
 /**
  * kq_fd_sweep() - the self-check: look at one watched slot, in turn
- * @kq: queue; the caller is a thread of the owner
- * @drops: where a stale one goes
+ * @kq: queue, locked; the caller is a thread of the owner
  *
  * A slot that no longer holds the watched file is normal for the moment between
  * the clearing of the slot and the hook. One that stays so for KQ_MISSED_AFTER
  * is a close that nobody told us: dropped, counted, and said once in the log.
+ *
+ * Return: a descriptor for the caller to tear down, or NULL.
  */
-void kq_fd_sweep(struct kq *kq, struct kq_drops *drops)
+struct kq_fd *kq_fd_sweep(struct kq *kq)
 {
-	struct kq_fd *kfd;
-	bool mine = false;
-	u32 fd;
+	u32 fd = kq->suspect_file ? kq->suspect : kq->sweep;
+	struct kq_fd *kfd = kq_index_fd(kq, fd);
 
-	raw_spin_lock_irq(&kq->lock);
-	fd = kq->suspect_file ? kq->suspect : kq->sweep;
-	kfd = kq_index_fd(kq, fd);
-	if (kq->suspect_file) {
-		if (!kfd || kfd->file != kq->suspect_file || kq_fd_current(kfd)) {
-			kq->suspect_file = NULL;
-		} else if (time_after(jiffies, kq->suspect_since + KQ_MISSED_AFTER)) {
-			kq->suspect_file = NULL;
-			mine = kq_fd_kill(kfd);
-			atomic64_inc(&kq_missed);
-		}
-	} else {
+	lockdep_assert_held(&kq->lock);
+	if (likely(!kq->suspect_file)) {
 		kq->sweep = fd + 1 < kq->nfds ? fd + 1 : 0;
-		if (kfd && !kq_fd_current(kfd)) {
+		if (kfd && unlikely(!kq_fd_current(kfd))) {
 			kq->suspect = fd;
 			kq->suspect_file = kfd->file;
 			kq->suspect_since = jiffies;
 		}
+		return NULL;
 	}
-	raw_spin_unlock_irq(&kq->lock);
-	if (mine) {
-		pr_err_once("the close of descriptor %u was not seen\n", fd);
-		kq_fd_teardown(kfd, drops);
+	if (!kfd || kfd->file != kq->suspect_file || kq_fd_current(kfd)) {
+		kq->suspect_file = NULL;
+		return NULL;
 	}
+	if (time_before(jiffies, kq->suspect_since + KQ_MISSED_AFTER))
+		return NULL;
+	kq->suspect_file = NULL;
+	atomic64_inc(&kq_missed);
+	return kq_fd_kill(kfd) ? kfd : NULL;
 }
 
 /**

@@ -6,6 +6,8 @@
 #include <linux/minmax.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/time32.h>
+#include <linux/time64.h>
 #include <linux/uaccess.h>
 
 #include "kq_call.h"
@@ -196,29 +198,26 @@ static int kq_changes(struct kq *kq, struct kq_call *call)
 static int kq_timeout(struct kq_call *call)
 {
 	const struct kq_kevent *args = &call->args;
-	s64 ts[2];
-	s32 ts32[2];
+	void __user *uts = u64_to_user_ptr(args->timeout);
+	struct timespec64 ts;
+	int err = 0;
 
 	call->deadline = KTIME_MAX;
 	call->poll = args->flags & KQ_KEVENT_NONBLOCK;
-	if (args->timeout && (args->flags & KQ_KEVENT_TIMEOUT_ILP32)) {
-		if (copy_from_user(ts32, u64_to_user_ptr(args->timeout), sizeof(ts32)))
-			return -EFAULT;
-		ts[0] = ts32[0];
-		ts[1] = ts32[1];
-	} else if (args->timeout) {
-		if (copy_from_user(ts, u64_to_user_ptr(args->timeout), sizeof(ts)))
-			return -EFAULT;
-	}
-	if (args->timeout && (ts[0] < 0 || ts[1] < 0 || ts[1] >= NSEC_PER_SEC))
+	if (args->timeout)
+		err = args->flags & KQ_KEVENT_TIMEOUT_ILP32 ? get_old_timespec32(&ts, uts) :
+							      get_timespec64(&ts, uts);
+	if (err)
+		return err;
+	if (args->timeout && !timespec64_valid(&ts))
 		return -EINVAL;
 	if (args->state & KQ_STATE_DEADLINE) {
 		call->deadline = clamp_t(s64, args->deadline, 0, KTIME_MAX);
-	} else if (args->timeout && ts[0] <= KQ_SEC_FOREVER) {
-		if (!ts[0] && !ts[1])
+	} else if (args->timeout && ts.tv_sec <= KQ_SEC_FOREVER) {
+		if (!ts.tv_sec && !ts.tv_nsec)
 			call->poll = true;
 		else
-			call->deadline = ktime_add_safe(ktime_get(), ktime_set(ts[0], ts[1]));
+			call->deadline = ktime_add_safe(ktime_get(), timespec64_to_ktime(ts));
 	}
 	return 0;
 }
@@ -257,7 +256,6 @@ static int kq_call_run(struct kq *kq, struct kq_call *call)
 		if (err)
 			return err;
 	}
-	kq_fd_sweep(kq, &call->drops);
 	if (!(call->args.state & KQ_STATE_CHANGED)) {
 		err = kq_changes(kq, call);
 		if (err)

@@ -464,7 +464,7 @@ void kq_fd_teardown(struct kq_fd *kfd, struct kq_drops *drops);
 void kq_fd_free(struct kq_fd *kfd);
 bool kq_fd_current(const struct kq_fd *kfd);
 bool kq_fd_in_flux(const struct kq_fd *kfd);
-void kq_fd_sweep(struct kq *kq, struct kq_drops *drops);
+struct kq_fd *kq_fd_sweep(struct kq *kq);
 void kq_drops_flush(struct kq_drops *drops);
 void kq_drops_defer(struct kq_drops *drops);
 u64 kq_missed_closes(void);

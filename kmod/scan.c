@@ -38,7 +38,7 @@ struct kq_taken {
  * struct kq_batch - what one round of a scan works on
  * @taken: the knotes
  * @n: how many
- * @end: the scan's end mark was reached
+ * @end: nothing is left that was there when the scan began
  */
 struct kq_batch {
 	struct kq_taken taken[KQ_BATCH];
@@ -60,33 +60,52 @@ static bool kq_may_stall(struct kq_knote *kn)
 	return false;
 }
 
-static void kq_batch_take(struct kq *kq, struct kq_batch *batch, struct kq_knote *mark, int room)
+static void kq_missed_close(struct kq_fd *kfd, struct kq_drops *drops)
 {
+	if (likely(!kfd))
+		return;
+	pr_err_once("the close of descriptor %u was not seen\n", kfd->fd);
+	kq_fd_teardown(kfd, drops);
+}
+
+/*
+ * Takes knotes from the head of the list. If some are left a mark goes to the
+ * tail the first time: level knotes return behind it.
+ */
+static void kq_batch_take(struct kq *kq, struct kq_batch *batch, struct kq_knote *mark,
+			  struct kq_call *call)
+{
+	int room = min(call->args.nevents - call->got, KQ_BATCH);
 	struct kq_knote *kn, *next;
+	struct kq_fd *missed;
 	struct kq_taken *t;
 
 	batch->n = 0;
+	batch->end = true;
 	raw_spin_lock_irq(&kq->lock);
+	missed = kq_fd_sweep(kq);
 	list_for_each_entry_safe(kn, next, &kq->ready, link) {
 		bool alone;
 
-		if (kn == mark) {
-			batch->end = true;
+		if (kn == mark)
 			break;
-		}
 		if (kn->status & (KN_MARKER | KN_PLACE))
 			continue;
 		alone = kq_may_stall(kn);
-		if (batch->n == room || (alone && batch->n))
+		if (batch->n == room || (alone && batch->n)) {
+			batch->end = false;
 			break;
+		}
 		t = &batch->taken[batch->n++];
 		t->kn = kn;
 		t->strong = kn->status & KN_STRONG;
 		kq_flux_begin(kn, false);
 		kn->status &= ~(KN_ACTIVE | KN_STRONG);
 		if (alone)
-			break;
+			room = batch->n;
 	}
+	if (!batch->end && list_empty(&mark->link))
+		list_add_tail(&mark->link, &kq->ready);
 	kq->scans++;
 	raw_spin_unlock_irq(&kq->lock);
 	/*
@@ -94,6 +113,7 @@ static void kq_batch_take(struct kq *kq, struct kq_batch *batch, struct kq_knote
 	 * objects are looked at. A change we do not see finds it cleared.
 	 */
 	smp_mb();
+	kq_missed_close(missed, &call->drops);
 }
 
 static enum kq_fate kq_taken_eval(struct kq_taken *t)
@@ -202,29 +222,23 @@ static void kq_batch_settle(struct kq *kq, struct kq_batch *batch, int copied,
 }
 
 /*
- * Takes what is ready now, each knote at most once: a mark at the tail ends the
- * scan, level knotes return behind it.
+ * Takes what is ready now, each knote at most once.
  *
  * Return: records written, or -EFAULT if none was.
  */
 static int kq_collect(struct kq *kq, struct kq_call *call)
 {
 	struct kq_knote mark = { .status = KN_MARKER };
-	struct kq_batch batch = { .end = false };
+	struct kq_batch batch;
 	int err = 0;
 
-	raw_spin_lock_irq(&kq->lock);
-	if (!kq->nready) {
-		raw_spin_unlock_irq(&kq->lock);
+	if (!READ_ONCE(kq->nready))
 		return 0;
-	}
-	list_add_tail(&mark.link, &kq->ready);
-	raw_spin_unlock_irq(&kq->lock);
-
-	while (!batch.end && call->got < call->args.nevents) {
+	INIT_LIST_HEAD(&mark.link);
+	do {
 		int n, copied;
 
-		kq_batch_take(kq, &batch, &mark, min(call->args.nevents - call->got, KQ_BATCH));
+		kq_batch_take(kq, &batch, &mark, call);
 		n = kq_batch_eval(&batch, call);
 		copied = kq_call_flush(call, n);
 		kq_batch_settle(kq, &batch, copied, &call->drops);
@@ -235,11 +249,13 @@ static int kq_collect(struct kq *kq, struct kq_call *call)
 		if (fatal_signal_pending(current))
 			break;
 		cond_resched();
-	}
+	} while (!batch.end && call->got < call->args.nevents);
 
-	raw_spin_lock_irq(&kq->lock);
-	list_del(&mark.link);
-	raw_spin_unlock_irq(&kq->lock);
+	if (!list_empty(&mark.link)) {
+		raw_spin_lock_irq(&kq->lock);
+		list_del(&mark.link);
+		raw_spin_unlock_irq(&kq->lock);
+	}
 	return call->got ? call->got : err;
 }
 
@@ -284,13 +300,16 @@ void kq_recheck(struct kq *kq, struct kq_drops *drops)
 static int kq_sleep(struct kq *kq, struct kq_call *call)
 {
 	struct kq_waiter waiter = { .task = current };
+	struct kq_fd *missed;
 	bool expired = false;
 	int ret;
 
 	raw_spin_lock_irq(&kq->lock);
-	if (kq->dead || kq->nready) {
+	missed = kq_fd_sweep(kq);
+	if (kq->dead || kq->nready || missed) {
 		ret = kq->dead ? -EBADF : 1;
 		raw_spin_unlock_irq(&kq->lock);
+		kq_missed_close(missed, &call->drops);
 		return ret;
 	}
 	list_add_tail(&waiter.link, &kq->waiters);
