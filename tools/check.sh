@@ -1,0 +1,201 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Owns the whole check: prepares, runs every step, adds up what they report.
+#
+# Usage: tools/check.sh [--debug|--guests]
+#
+#   (none)    style, googletest, kernel tests and stress on each stock kernel, dkms
+#   --debug   kernel tests and stress on the debug kernel
+#   --guests  only googletest and the kernel tests, for the conformance report
+#
+#   TARGET=host     with the module loaded on this machine instead of in virtual machines; no
+#                   downloads: googletest, kernel tests, stress
+#   KQ_KERNELS      kernels to run on (6.1-cloud 6.12-cloud 6.12-rt)
+#   KQ_JOBS         steps at a time (processors, at most what the memory holds)
+#   STRESS_SECONDS  length of a stress run (60)
+#
+# Output of each step is kept in build/results: STEP.tap or STEP.log, what went to standard error in
+# STEP.err. The last line is "N passed, N failed, N skipped". Exit status: 0 nothing failed and
+# something passed, 1 otherwise.
+set -uo pipefail
+
+tools=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+top=$(dirname "$tools")
+results=$top/build/results
+stress_seconds=${STRESS_SECONDS:-60}
+read -r -a kernels <<<"${KQ_KERNELS:-6.1-cloud 6.12-cloud 6.12-rt}"
+mode=${1:-}
+# Emulated processors that share real ones are slow: this widens the limits that detect hangs.
+scale=3 limit=1800
+case $mode in
+'' | --guests) ;;
+--debug) kernels=(6.1-debug) scale=10 limit=5400 ;;
+*) echo "check.sh: unknown option '$mode'" >&2; exit 1 ;;
+esac
+if [ "${TARGET:-}" = host ]; then
+	mode=--host
+elif [ -n "${TARGET:-}" ]; then
+	echo "check.sh: TARGET is host or nothing, not '$TARGET'" >&2
+	exit 1
+fi
+export KQ_TIME_SCALE=${KQ_TIME_SCALE:-$scale}
+
+# A guest takes 1 GiB; half as much again for what is beside it.
+available=$(awk '/^MemAvailable:/ { print int($2 / 1024 / 1536) }' /proc/meminfo)
+jobs=${KQ_JOBS:-$(nproc)}
+if [ "$jobs" -gt "$available" ]; then jobs=$available; fi
+if [ "$jobs" -lt 1 ]; then jobs=1; fi
+
+# Tells the sum of a googletest run on standard input in our words.
+count_googletest() {
+	awk '
+	/^\[       OK \] / { passed++ }
+	/^\[  SKIPPED \] .* ms\)$/ { skipped++ }
+	/^\[  FAILED  \] .* ms\)$/ { failed++ }
+	END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }'
+}
+
+# Runs one step; leaves its totals in build/results/STEP.sum.
+step() {
+	local name=$1 log=$2 kind=$3 status=0 begun=$EPOCHSECONDS passed=0 failed=0 skipped=0 sum=''
+	shift 3
+	"$@" >"$results/$log" 2>"$results/$name.err" </dev/null || status=$?
+	case $kind in
+	totals) sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$results/$log" | tail -n 1) ;;
+	googletest) sum=$(count_googletest <"$results/$log") ;;
+	status)
+		case $status in
+		0) sum="1 passed, 0 failed, 0 skipped" ;;
+		4) sum="0 passed, 0 failed, 1 skipped" status=0 ;;
+		esac
+		;;
+	esac
+	if [ -n "$sum" ]; then
+		read -r passed _ failed _ skipped _ <<<"$sum"
+	fi
+	# Whatever it says about itself: it has to end well, and to have done something.
+	if [ "$failed" -eq 0 ] && { [ "$status" -ne 0 ] || [ $((passed + skipped)) -eq 0 ]; }; then
+		failed=1
+	fi
+	echo "$passed $failed $skipped" >"$results/$name.sum"
+	{
+		echo "$name: $passed passed, $failed failed, $skipped skipped ($((EPOCHSECONDS - begun)) s)"
+		if [ "$failed" -gt 0 ]; then
+			grep -E '^not ok |^\[  FAILED  \] .* ms\)$' "$results/$log" | head -n 40 | sed 's/^/    /'
+			tail -n 40 "$results/$name.err" | sed 's/^/    | /'
+			echo "    all of it: build/results/$log, build/results/$name.err"
+		fi
+	} >"$results/$name.said"
+	# In one piece, as others may be speaking.
+	cat "$results/$name.said"
+	rm "$results/$name.said"
+}
+
+# Starts a step as soon as there is room for it.
+start() {
+	while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+		wait -n || true
+	done
+	echo "$1 ..."
+	steps+=("$1")
+	step "$@" &
+}
+
+# What has to be there before steps run side by side. Says nothing when it goes well.
+prepare() {
+	local name=$1
+	shift
+	echo "$name ..."
+	if ! "$@" >"$results/$name.log" 2>&1; then
+		tail -n 60 "$results/$name.log"
+		echo "$name: failed, see build/results/$name.log"
+		echo "0 passed, 1 failed, 0 skipped"
+		exit 1
+	fi
+}
+
+build_programs() {
+	make -C "$top/selftests/kselftest" && make -C "$top/selftests/stress" && make -C "$top/selftests/gtest" all
+}
+
+fetch_kernels() {
+	local kernel
+	for kernel in "${kernels[@]}"; do
+		"$tools/kernel.sh" "$kernel" fetch || return
+	done
+}
+
+# Ends the machines too: they die with their vm.sh.
+stop() {
+	trap - EXIT
+	# shellcheck disable=SC2046 # one word per job
+	kill $(jobs -rp) 2>/dev/null
+	wait
+}
+
+start_guests() {
+	local kernel
+	for kernel in "${kernels[@]}"; do
+		start "$kernel" "$kernel.tap" totals \
+			"$tools/vm.sh" --kernel "$kernel" --timeout "$limit" -- selftests/run.sh
+	done
+	[ "$mode" != --guests ] || return 0
+	for kernel in "${kernels[@]}"; do
+		start "$kernel-stress" "$kernel-stress.log" status "$tools/vm.sh" --kernel "$kernel" \
+			--timeout $((stress_seconds + limit)) -- build/stress/stress "$stress_seconds"
+	done
+}
+
+cd "$top" || exit 1
+rm -rf "$results"
+mkdir -p "$results"
+steps=()
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+if [ "$mode" != --host ]; then
+	prepare packages "$tools/install-deps.sh"
+	prepare kernels fetch_kernels
+fi
+prepare programs build_programs
+
+case $mode in
+--host)
+	start gtest gtest.log googletest make -C selftests/gtest check
+	wait
+	start host host.tap totals selftests/run.sh
+	wait
+	start host-stress host-stress.log status build/stress/stress "$stress_seconds"
+	;;
+--debug)
+	start_guests
+	;;
+--guests)
+	start gtest gtest.log googletest make -C selftests/gtest check
+	start_guests
+	;;
+*)
+	start style style.log totals "$tools/style.sh"
+	start gtest gtest.log googletest make -C selftests/gtest check
+	start_guests
+	start dkms dkms.log totals "$tools/dkms-test.sh" "${kernels[@]}"
+	;;
+esac
+wait
+trap - EXIT
+
+passed=0 failed=0 skipped=0
+for name in "${steps[@]}"; do
+	if ! read -r p f s <"$results/$name.sum"; then
+		echo "$name: no result"
+		p=0 f=1 s=0
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+done
+if [ $((passed + failed)) -eq 0 ]; then
+	failed=1
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,256 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Owns the rules that need no running kernel: how the sources look, and that texts, versions and
+# examples agree with each other.
+#
+# Usage: tools/style.sh [STEP]...
+#
+# Without arguments runs all steps. Prints one TAP line per step, what is wrong before it as
+# comments, and the totals. Exit status: 0 all passed, 1 something failed.
+set -uo pipefail
+
+tools=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+top=$(dirname "$tools")
+cd "$top" || exit 1
+
+steps=(checkpatch sparse clang_format shellcheck python spdx length whitespace words version docs)
+
+# What checkpatch may not say about all kernel code:
+kernel_ignores=(
+	# In the table of filters one row is expanded by several macros, each naming its argument
+	# twice or ending in a semicolon, as tables made of X() rows do.
+	MACRO_ARG_REUSE TRAILING_SEMICOLON
+	# "#define KQ_ROW(n, id) [-(n)] =" is a designated initialiser, not an index.
+	BRACKET_SPACE
+	# gcc asks for the parentheses around a comparison that is itself compared.
+	UNNECESSARY_PARENTHESES
+	# New files are not patches: there is no MAINTAINERS file here.
+	FILE_PATH_CHANGES
+)
+
+# ... and about programs, which follow kernel style but are not kernel code:
+program_ignores=(
+	"${kernel_ignores[@]}"
+	# C11 of the C library: its own integer types, attributes, volatile for signal handlers.
+	PREFER_KERNEL_TYPES PREFER_DEFINED_ATTRIBUTE_MACRO VOLATILE
+	# ENOSYS is what a C library function may answer; sscanf is used where only hits count.
+	ENOSYS NAKED_SSCANF
+	# Tables of variants are made by macros whose value is a list.
+	COMPLEX_MACRO MACRO_ARG_PRECEDENCE
+	# "(char[32768]){ }" is a compound literal, "KQ_TEST(name)" a definition.
+	SPACING PARENTHESIS_ALIGNMENT
+	# A macro that adds file and line belongs right below the function it wraps.
+	LINE_SPACING
+	# Tests change the arrays they give to execve() and write().
+	STATIC_CONST_CHAR_ARRAY
+	# Names of programs and cases in messages are not names of functions.
+	EMBEDDED_FUNCTION_NAME
+)
+
+comment() { sed 's/^/# /'; }
+
+# Prints the files of the project that match the patterns.
+files() { git ls-files -co --exclude-standard -- "$@" | while IFS= read -r f; do [ ! -f "$f" ] || echo "$f"; done; }
+
+sources() { files ':!LICENSES' ':!*.md' ':!VERSION' ':!.clang-format' ':!.gitignore' ':!.editorconfig'; }
+
+scripts() { sources | while IFS= read -r f; do if head -n 1 "$f" | grep -qE '^#!.*\b(ba|da)?sh\b'; then echo "$f"; fi; done; }
+
+# Prints the directory with checkpatch.pl. Debian has it only in the package of the kernel source.
+checkpatch_directory() {
+	local cache=${KQ_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kqueue} dir found work
+	dir=$cache/checkpatch
+	if [ ! -e "$dir/checkpatch.pl" ]; then
+		found=$(find "$cache/kernels/6.1-debug" -maxdepth 4 -path '*/headers/scripts/checkpatch.pl' \
+			2>/dev/null | sort | tail -n 1)
+		mkdir -p "$dir"
+		work=$(mktemp -d "$cache/checkpatch.XXXXXX") || return 1
+		if [ -n "$found" ]; then
+			cp "${found%/*}"/{spelling.txt,const_structs.checkpatch,checkpatch.pl} "$work"
+		else
+			echo "style.sh: fetching checkpatch from the kernel source, once" >&2
+			(
+				set -e
+				cd "$work"
+				apt-get -q=2 -o APT::Sandbox::User="$(id -un)" download linux-source-6.1 ||
+					{ apt-get -q=2 update; apt-get -q=2 download linux-source-6.1; }
+				dpkg-deb -x ./*.deb .
+				tar -xf usr/src/linux-source-6.1.tar.xz --strip-components=2 --wildcards \
+					'*/scripts/checkpatch.pl' '*/scripts/spelling.txt' \
+					'*/scripts/const_structs.checkpatch'
+			) >&2
+		fi
+		# checkpatch.pl last: its presence says that the rest is there.
+		mv "$work"/{spelling.txt,const_structs.checkpatch,checkpatch.pl} "$dir"
+		rm -rf "$work"
+	fi
+	[ -e "$dir/checkpatch.pl" ] && echo "$dir"
+}
+
+run_checkpatch() {
+	local width=$1 ignores=$2
+	shift 2
+	[ $# -gt 0 ] || return 0
+	# Its own status speaks of errors only.
+	! { perl "$checkpatch/checkpatch.pl" --no-tree --strict --terse --show-types --no-summary \
+		--max-line-length="$width" --ignore "$ignores" -f "$@" || true; } | grep .
+}
+
+step_checkpatch() {
+	local checkpatch status=0 kernel programs
+	checkpatch=$(checkpatch_directory) || { echo "no checkpatch.pl"; return 1; }
+	mapfile -t kernel < <(files 'kmod/*.[ch]' 'uapi/*.h')
+	mapfile -t programs < <(files 'selftests/*.[ch]' ':!selftests/gtest')
+	run_checkpatch 100 "$(IFS=, && echo "${kernel_ignores[*]}")" "${kernel[@]}" || status=1
+	# The line that names a test carries its description.
+	run_checkpatch 120 "$(IFS=, && echo "${program_ignores[*]}")" "${programs[@]}" || status=1
+	return $status
+}
+
+step_sparse() {
+	local headers build=$top/build/sparse
+	headers=$("$tools/kernel.sh" 6.1-cloud headers) || return 1
+	rm -rf "$build"
+	make -s --no-print-directory dkms-source DKMS_SOURCE="$build" || return 1
+	if ! make -C "$headers" M="$build/kmod" C=2 CHECK=sparse -j"$(nproc)" modules >"$build/log" 2>&1; then
+		tail -n 30 "$build/log"
+		return 1
+	fi
+	grep -q '^  CHECK ' "$build/log" || { echo "sparse did not run"; return 1; }
+	! grep -E "^$build/.*(warning|error):" "$build/log"
+}
+
+step_clang_format() {
+	local list
+	mapfile -t list < <(files '*.cpp' '*.hpp')
+	clang-format --dry-run -Werror "${list[@]}" 2>&1
+}
+
+step_shellcheck() {
+	local list
+	mapfile -t list < <(scripts)
+	shellcheck -x "${list[@]}"
+}
+
+step_python() {
+	local list
+	mapfile -t list < <(files '*.py')
+	[ "${#list[@]}" -eq 0 ] || python3 - "${list[@]}" <<-'END' || return 1
+		import sys, warnings
+		warnings.simplefilter("error")
+		for name in sys.argv[1:]:
+		    with open(name) as source:
+		        compile(source.read(), name, "exec")
+	END
+	local file status=0
+	while IFS= read -r file; do
+		python3 "$file" 2>&1 || status=1
+	done < <(files 'selftests/*_test.py')
+	return $status
+}
+
+step_spdx() {
+	local file line status=0
+	while IFS= read -r file; do
+		line=$(head -n 1 "$file")
+		[[ $line != '#!'* ]] || line=$(sed -n 2p "$file")
+		if [[ $line != *SPDX-License-Identifier:* ]]; then
+			echo "$file: the first line is no SPDX line"
+			status=1
+		fi
+	done < <(sources)
+	return $status
+}
+
+step_length() {
+	local file lines status=0
+	while IFS= read -r file; do
+		lines=$(wc -l <"$file")
+		if [ "$lines" -gt 700 ]; then
+			echo "$file: $lines lines, at most 700 are allowed"
+			status=1
+		fi
+	done < <(sources)
+	return $status
+}
+
+step_whitespace() {
+	local file status=0
+	while IFS= read -r file; do
+		if grep -nHE '[[:blank:]]+$' "$file"; then status=1; fi
+		if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then
+			echo "$file: no newline at the end"
+			status=1
+		fi
+	done < <(files ':!LICENSES')
+	return $status
+}
+
+# Things that belong to one machine or one moment. The brackets keep this file from naming itself.
+step_words() {
+	local list pattern
+	mapfile -t list < <(files ':!LICENSES')
+	pattern='(^|[^[:alnum:]_}/])/wor[k]/|/roo[t]/\.|/hom[e]/|(^|[^[:alnum:]])(TOD[O]|FIXM[E])'
+	pattern+='|^(<<<<<<[<]|>>>>>>[>]) |(de[b]|securit[y])\.debian\.or[g]|pyp[i]\.|registr[y]\.|goprox[y]|crate[s]\.io'
+	! grep -nHE "$pattern" "${list[@]}"
+}
+
+step_version() {
+	local version status=0 found
+	version=$(<VERSION)
+	found=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' dkms.conf)
+	[ "$found" = "$version" ] || { echo "dkms.conf says '$found', VERSION says '$version'"; status=1; }
+	found=$(sed -n 's/^## \([^ ]*\).*/\1/p' CHANGELOG.md | head -n 1)
+	[ "$found" = "$version" ] || { echo "the top block of CHANGELOG.md is '$found', VERSION says '$version'"; status=1; }
+	return $status
+}
+
+# shellcheck disable=SC2016 # the quotes of Markdown
+# Texts name tests, files and programs that exist, and show the program they claim to show.
+step_docs() {
+	local status=0 file link word group
+	if ! diff -u demo/ten_lines.c <(awk '/^```c$/ { show = !done; next } /^```$/ { if (show) done = 1; show = 0 } show' README.md); then
+		echo "README.md: its first program is not demo/ten_lines.c"
+		status=1
+	fi
+	while IFS= read -r file; do
+		while IFS= read -r link; do
+			if [ ! -e "$(dirname "$file")/${link%%#*}" ]; then
+				echo "$file: no file $link"
+				status=1
+			fi
+		done < <(grep -oE '\]\([^)#:]+[^):]*\)' "$file" | sed 's/^](//; s/)$//')
+		# A test is named GROUP.CASE, as the runner prints it.
+		while IFS= read -r word; do
+			group=${word%%.*}
+			if [ -e "selftests/kselftest/${group}_test.c" ] &&
+				! grep -qE "^KQ_TEST[A-Z_]*\(${word#*.}," "selftests/kselftest/${group}_test.c"; then
+				echo "$file: no test $word"
+				status=1
+			fi
+		done < <(grep -oE '`[a-z_]+\.[a-z_0-9]+`' "$file" | tr -d '`')
+	done < <(files '*.md')
+	return $status
+}
+
+if [ $# -gt 0 ]; then
+	steps=("$@")
+fi
+passed=0 failed=0
+for step in "${steps[@]}"; do
+	if ! declare -F "step_$step" >/dev/null; then
+		echo "style.sh: no step '$step'" >&2
+		exit 1
+	fi
+	if said=$("step_$step" 2>&1); then
+		echo "ok - $step"
+		passed=$((passed + 1))
+	else
+		comment <<<"$said"
+		echo "not ok - $step"
+		failed=$((failed + 1))
+	fi
+done
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" -eq 0 ]
