@@ -8,6 +8,7 @@
 #define KQ_FD_H
 
 #include <linux/io_uring.h>
+#include <linux/kcmp.h>
 #include <linux/kqueue.h>
 #include <sys/ioctl.h>
 
@@ -295,9 +296,30 @@ static inline void fd_by_close_range(int number)
 #define CLOSE_RANGE_UNSHARE	2
 #endif
 
+/* Another thread of the process uses the same descriptor table. */
+static inline bool fd_table_is_shared(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *task;
+	bool shared = false;
+
+	ASSERT_TRUE(tasks);
+	while ((task = readdir(tasks))) {
+		pid_t tid = atoi(task->d_name);
+
+		if (tid > 0 && tid != kq_gettid())
+			shared |= !syscall(SYS_kcmp, kq_gettid(), tid,
+					   KCMP_FILES, 0, 0);
+	}
+	closedir(tasks);
+	return shared;
+}
+
 /* The table is not shared: nothing is copied, the number is just closed. */
 static inline void fd_by_close_range_unshare(int number)
 {
+	if (fd_table_is_shared())
+		KQ_SKIP("would give this thread a table of its own");
 	ASSERT_SYS(syscall(SYS_close_range, number, number,
 			   CLOSE_RANGE_UNSHARE));
 }

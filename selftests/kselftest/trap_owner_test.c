@@ -66,8 +66,6 @@ KQ_TEST_EACH(last_close_wakes_waiter, "KQ-104",
 
 	if (variant->keeps_file)
 		KQ_SKIP("the number names the queue afterwards");
-	if (variant->close == fd_by_close_range_unshare)
-		KQ_SKIP("would give this thread a table of its own");
 	make_watched(&w);
 	waiter.kq = w.kq;
 	thread = kq_thread(wait_for_end, &waiter);
