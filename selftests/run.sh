@@ -13,7 +13,7 @@
 #   KQ_TAP              file that receives the TAP of all programs, as one document per program
 #   KQ_CASE_FILTER      runs only the cases whose name contains it
 #   KQ_PROGRAM_TIMEOUT  seconds for one program (900)
-#   KQ_TIME_SCALE       multiplies the time limit of each case (1)
+#   KQ_TIME_SCALE       multiplies the time limit of each case (1; 5 under lock debugging)
 #   KQ_THREADED         set: each case starts with a second thread
 #   TARGET=host         the kernel is not ours alone: the clock is left alone
 #
@@ -26,6 +26,11 @@ build=${KQ_BUILD:-$top/build/kselftest}
 limit=${KQ_PROGRAM_TIMEOUT:-900}
 if [ "${TARGET:-}" = host ]; then
 	export KQ_KEEP_CLOCK=1
+fi
+
+# Kernels with lock debugging are many times slower than others.
+if [ -e /proc/lockdep ]; then
+	export KQ_TIME_SCALE=${KQ_TIME_SCALE:-5}
 fi
 
 passed=0 failed=0 skipped=0

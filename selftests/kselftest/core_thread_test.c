@@ -35,11 +35,12 @@ KQ_TEST_EACH(wakeup_is_passed_on, "KQ-077 KQ-076 KQ-079", "a waiter that leaves 
 {
 	enum { ROUNDS = 200 };
 	const struct timespec two_ms = { 0, 2 * KQ_MS };
+	long long start = kq_now();
 	int kq = kq_new();
 
 	handle_signal();
 	ASSERT_OK(kq_add(kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; kq_more(i, ROUNDS, start); i++) {
 		struct kq_waiter leaver = { .kq = kq }, stayer = { .kq = kq };
 
 		if (variant->how == BY_TIMEOUT) {
@@ -70,10 +71,11 @@ KQ_TEST_EACH(wakeup_is_passed_on, "KQ-077 KQ-076 KQ-079", "a waiter that leaves 
 
 KQ_TEST(one_event_one_waiter, "KQ-079", "of two waiters exactly one returns an EV_CLEAR event")
 {
+	long long start = kq_now();
 	int kq = kq_new();
 
 	ASSERT_OK(kq_add(kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; kq_more(i, 50, start); i++) {
 		struct kq_waiter waiters[2] = { { .kq = kq }, { .kq = kq } };
 		int first;
 
@@ -99,9 +101,10 @@ KQ_TEST(one_event_one_waiter, "KQ-079", "of two waiters exactly one returns an E
 KQ_TEST(many_events_many_waiters, "KQ-079", "eight events at once wake eight waiters")
 {
 	enum { COUNT = 8 };
+	long long start = kq_now();
 	int kq = kq_new();
 
-	for (int round = 0; round < 20; round++) {
+	for (int round = 0; kq_more(round, 20, start); round++) {
 		struct kq_waiter waiters[COUNT];
 		struct kevent changes[COUNT];
 		bool seen[COUNT] = { false };

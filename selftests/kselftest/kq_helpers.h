@@ -205,6 +205,15 @@ static inline void kq_sleep_ms(long ms)
 		;
 }
 
+/*
+ * For loops that look for a race: true for so many rounds, or on a slow machine
+ * for as many as five seconds hold.
+ */
+static inline bool kq_more(int round, int rounds, long long start)
+{
+	return round < rounds && (round < 10 || kq_now() - start < 5 * KQ_SEC);
+}
+
 /* Pairs of descriptors: [0] reads what [1] writes. */
 
 static inline void kq_pipe(int fds[2])

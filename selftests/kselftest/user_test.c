@@ -230,9 +230,10 @@ KQ_TEST(dispatch_without_clear, "KQ-229", "without EV_CLEAR a dispatched knote i
 KQ_TEST(trigger_from_thread, "KQ-230", "a trigger from another thread wakes a waiter")
 {
 	struct kq_waiter waiter = { .kq = kq_new() };
+	long long start = kq_now();
 
 	ASSERT_OK(change(waiter.kq, EV_ADD | EV_CLEAR, 0, 0));
-	for (int i = 1; i <= 100; i++) {
+	for (int i = 1; kq_more(i, 100, start); i++) {
 		kq_start_waiter(&waiter);
 		if (i % 2)
 			kq_await_waiter(&waiter.tid);
