@@ -4,6 +4,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -65,6 +66,7 @@ static int kq_open(struct inode *inode, struct file *file)
 	INIT_LIST_HEAD(&kq->watchers);
 	init_waitqueue_head(&kq->pollq);
 	init_irq_work(&kq->pollwork, kq_pollwork);
+	get_random_bytes(&kq->key, sizeof(kq->key));
 	kq->files = current->files;
 	refcount_set(&kq->refs, 1);
 	atomic_inc(&kq_count);
@@ -117,17 +119,11 @@ static __poll_t kq_poll(struct file *file, poll_table *pt)
 	poll_wait(file, &kq->pollq, pt);
 	if (READ_ONCE(kq->files) != current->files)
 		return EPOLLERR;
-	kq_recheck(kq, &drops);
+	kq_recheck(kq, &drops, 0, NULL);
 	kq_drops_defer(&drops);
-	raw_spin_lock_irq(&kq->lock);
-	if (kq->scans)
-		kq->missed = true;
-	if (kq->nready)
+	if (kq_look(kq))
 		mask = EPOLLIN | EPOLLRDNORM;
-	if (kq->dead)
-		mask = EPOLLERR;
-	raw_spin_unlock_irq(&kq->lock);
-	return mask;
+	return READ_ONCE(kq->dead) ? EPOLLERR : mask;
 }
 
 static long kq_get_info(void __user *uinfo, size_t usize)

@@ -6,6 +6,7 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/jiffies.h>
+#include <linux/nospec.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -37,7 +38,8 @@ static struct file *kq_slot(struct files_struct *files, u32 fd)
 
 	rcu_read_lock();
 	fdt = rcu_dereference_raw(files->fdt);
-	file = fd < fdt->max_fds ? rcu_dereference_raw(fdt->fd[fd]) : NULL;
+	file = fd < fdt->max_fds ?
+		       rcu_dereference_raw(fdt->fd[array_index_nospec(fd, fdt->max_fds)]) : NULL;
 	rcu_read_unlock();
 	return file;
 }

@@ -5,9 +5,9 @@
  * here allocates under kq->lock, and no step under it depends on the number of
  * knotes except the copy of the first level (one pointer per 512 descriptors).
  */
-#include <linux/hash.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/siphash.h>
 #include <linux/slab.h>
 
 #include "kq.h"
@@ -126,9 +126,10 @@ void kq_index_set_fd(struct kq *kq, u32 fd, struct kq_fd *kfd)
 		kq->nfds = fd + 1;
 }
 
-static u32 kq_ident_hash(u8 filter, u64 ident)
+/* Keyed: idents are the program's choice, chains are walked under kq->lock. */
+static u32 kq_ident_hash(const struct kq *kq, u8 filter, u64 ident)
 {
-	return hash_64(ident ^ ((u64)filter << 56), 32);
+	return hsiphash_3u32(ident, ident >> 32, filter, &kq->key);
 }
 
 /*
@@ -171,7 +172,7 @@ struct kq_note *kq_index_note(struct kq *kq, u8 filter, u64 ident)
 	lockdep_assert_held(&kq->lock);
 	if (!kq->nbuckets)
 		return NULL;
-	bucket = kq_bucket_of(kq, kq_ident_hash(filter, ident));
+	bucket = kq_bucket_of(kq, kq_ident_hash(kq, filter, ident));
 	hlist_for_each_entry(note, kq_index_bucket(kq, bucket), hash)
 		if (note->ident == ident && note->kn.filter == filter)
 			return note;
@@ -214,7 +215,7 @@ static void kq_index_split(struct kq *kq)
 		return;
 	from = kq_index_bucket(kq, fresh - rounddown_pow_of_two(fresh));
 	hlist_for_each_entry_safe(note, next, from, hash) {
-		if (kq_bucket_of(kq, kq_ident_hash(note->kn.filter, note->ident)) != fresh)
+		if (kq_bucket_of(kq, kq_ident_hash(kq, note->kn.filter, note->ident)) != fresh)
 			continue;
 		hlist_del(&note->hash);
 		hlist_add_head(&note->hash, to);
@@ -237,7 +238,7 @@ bool kq_index_add_note(struct kq *kq, struct kq_note *note)
 		kq_index_split(kq);
 	if (!kq->nbuckets)
 		return false;
-	bucket = kq_bucket_of(kq, kq_ident_hash(note->kn.filter, note->ident));
+	bucket = kq_bucket_of(kq, kq_ident_hash(kq, note->kn.filter, note->ident));
 	hlist_add_head(&note->hash, kq_index_bucket(kq, bucket));
 	kq->nidents++;
 	return true;

@@ -61,19 +61,11 @@ void kq_pass_wake(struct kq *kq)
 	raw_spin_unlock_irqrestore(&kq->lock, flags);
 }
 
-/**
- * kq_rouse() - tell those who looked while a scan held knotes in flux
- * @kq: queue, locked
- */
-void kq_rouse(struct kq *kq)
+static void kq_rouse_pollers(struct kq *kq)
 {
-	kq->missed = false;
-	if (!kq->nready)
-		return;
-	kq_wake_one(kq);
 	/*
-	 * Pairs with kq->lock in kq_poll(): it joins pollq before it looks at
-	 * nready under the lock, so either it sees the knote or we see it.
+	 * Pairs with kq->lock in kq_look(): a poller joins pollq before it looks
+	 * under the lock, so either it sees the change or we see it.
 	 */
 	if (waitqueue_active(&kq->pollq) && !kq->dead)
 		irq_work_queue(&kq->pollwork);
@@ -90,8 +82,12 @@ static void kq_enqueue(struct kq_knote *kn, bool quiet)
 	kn->status &= ~(KN_RECHECK | KN_PLACE);
 	kn->status |= KN_QUEUED | KN_ACTIVE;
 	kq->nready++;
-	if (!quiet)
-		kq_rouse(kq);
+	if (quiet) {
+		kn->status |= KN_QUIET;
+	} else {
+		kq_wake_one(kq);
+		kq_rouse_pollers(kq);
+	}
 }
 
 /**
@@ -107,7 +103,7 @@ void kq_knote_unlink(struct kq_knote *kn)
 		kn->kq->nready--;
 	if (kn->status & (KN_QUEUED | KN_RECHECK | KN_PLACE))
 		list_del_init(&kn->link);
-	kn->status &= ~(KN_QUEUED | KN_RECHECK | KN_PLACE);
+	kn->status &= ~(KN_QUEUED | KN_RECHECK | KN_PLACE | KN_QUIET);
 }
 
 /**
@@ -119,6 +115,11 @@ void __kq_knote_activate(struct kq_knote *kn, bool strong)
 {
 	lockdep_assert_held(&kn->kq->lock);
 	kn->status |= strong ? KN_ACTIVE | KN_STRONG : KN_ACTIVE;
+	if (kn->status & KN_QUIET) {
+		kn->status &= ~KN_QUIET;
+		kq_wake_one(kn->kq);
+		kq_rouse_pollers(kn->kq);
+	}
 	if (kn->status & (KN_QUEUED | KN_FLUX | KN_DISABLED) || !(kn->status & KN_LIVE))
 		return;
 	kq_enqueue(kn, false);
@@ -157,8 +158,17 @@ void kq_knote_quench(struct kq_knote *kn)
 void kq_flux_begin(struct kq_knote *kn, bool keep)
 {
 	WARN_ON_ONCE(kn->status & KN_FLUX);
+	if (kn->status & KN_QUEUED) {
+		kn->status |= KN_HELD;
+		kn->kq->held++;
+	}
+	if (kn->status & KN_POLLED) {
+		kn->status |= KN_AWAY;
+		kn->kq->away++;
+	}
 	if (keep && (kn->status & KN_QUEUED)) {
-		kn->status ^= KN_QUEUED | KN_PLACE;
+		kn->status &= ~(KN_QUEUED | KN_QUIET);
+		kn->status |= KN_PLACE;
 		kn->kq->nready--;
 	} else {
 		kq_knote_unlink(kn);
@@ -179,6 +189,42 @@ void kq_flux_wake(struct kq *kq)
 		kq_waiter_wake(waiter);
 }
 
+/*
+ * A knote nobody wakes comes back. Those who could not look at it look again:
+ * all of them, since each may have changed what it watches before it called.
+ */
+static void kq_returned(struct kq *kq)
+{
+	struct kq_waiter *waiter, *next;
+
+	kq->returns++;
+	if (!kq->relook)
+		return;
+	kq->relook = false;
+	list_for_each_entry_safe(waiter, next, &kq->waiters, link)
+		kq_waiter_wake(waiter);
+	kq_rouse_pollers(kq);
+}
+
+/**
+ * kq_look() - what a poller sees
+ * @kq: queue; the caller has joined pollq
+ *
+ * Return: knotes that are, or may be, ready.
+ */
+u32 kq_look(struct kq *kq)
+{
+	unsigned long flags;
+	u32 n;
+
+	raw_spin_lock_irqsave(&kq->lock, flags);
+	n = kq->nready + kq->held;
+	if (kq->away)
+		kq->relook = true;
+	raw_spin_unlock_irqrestore(&kq->lock, flags);
+	return n;
+}
+
 /**
  * kq_flux_end() - give a knote back
  * @kn: knote in flux, queue locked
@@ -192,9 +238,19 @@ void kq_flux_wake(struct kq *kq)
  */
 bool kq_flux_end(struct kq_knote *kn, bool quiet)
 {
-	lockdep_assert_held(&kn->kq->lock);
-	kn->status &= ~KN_FLUX;
-	kq_flux_wake(kn->kq);
+	struct kq *kq = kn->kq;
+
+	lockdep_assert_held(&kq->lock);
+	/* Somebody went to sleep who would have taken it. */
+	quiet = quiet && !kq->missed;
+	if (kn->status & KN_HELD && !--kq->held)
+		kq->missed = false;
+	if (kn->status & KN_AWAY) {
+		kq->away--;
+		kq_returned(kq);
+	}
+	kn->status &= ~KN_IN_FLUX;
+	kq_flux_wake(kq);
 
 	if (kq_knote_is_fd(kn)) {
 		struct kq_fd *kfd = kq_knote_fd(kn);
@@ -213,7 +269,7 @@ bool kq_flux_end(struct kq_knote *kn, bool quiet)
 	}
 	kq_knote_unlink(kn);
 	if ((kn->status & (KN_POLLED | KN_DISABLED)) == KN_POLLED) {
-		list_add_tail(&kn->link, &kn->kq->recheck);
+		list_add_tail(&kn->link, &kq->recheck);
 		kn->status |= KN_RECHECK;
 	}
 	return false;
@@ -222,10 +278,11 @@ bool kq_flux_end(struct kq_knote *kn, bool quiet)
 /**
  * kq_flux_wait() - sleep until some knote of the queue leaves flux
  * @kq: queue, locked with interrupts off by raw_spin_lock_irq(); is unlocked
+ * @drops: files this call dropped, not to be kept while it sleeps
  *
  * Return: 0 to look the knote up again, -EINTR if the thread is being killed.
  */
-int kq_flux_wait(struct kq *kq)
+int kq_flux_wait(struct kq *kq, struct kq_drops *drops)
 	__releases(&kq->lock)
 {
 	struct kq_waiter waiter = { .task = current };
@@ -234,6 +291,7 @@ int kq_flux_wait(struct kq *kq)
 	set_current_state(TASK_KILLABLE);
 	raw_spin_unlock_irq(&kq->lock);
 
+	kq_drops_defer(drops);
 	if (!fatal_signal_pending(current))
 		schedule();
 	__set_current_state(TASK_RUNNING);
@@ -251,10 +309,10 @@ int kq_flux_wait(struct kq *kq)
  * @strong: it was activated by something that carries its own news
  *
  * Sockets tell a change of state without saying which, tell a FIN twice, and TCP
- * tells writers of each acknowledgement. A wake-up without a key is no news for a
- * condition that was reported and has not been false since; one with a key is
- * none where a position in the stream says that nothing moved; the end of file is
- * news once for each error word.
+ * tells writers of each write the peer has confirmed. A wake-up without a key is
+ * no news for a condition that was reported and has not been false since; one
+ * with a key is none where a position in the stream says that nothing moved; the
+ * end of file is news once for each error word.
  *
  * Return: true to drop it silently.
  */

@@ -108,10 +108,16 @@
  * POLLFREE            the callback unlinks its entry, then clears wait->head
  *                     with release, its last access; removal reads wait->head
  *                     with acquire under rcu_read_lock(), which keeps the head.
+ * a close and a dup   close(N) may find its slot holding the same open file
+ *                     again, put there by another thread. The registration of N
+ *                     goes all the same: it cannot be told from one made after
+ *                     the dup, and a stale one would hand out a dead udata.
  * wake-up and scan    the callback reads KN_QUEUED without the lock after a full
  *                     barrier (the producer wrote its state before); the scan
  *                     clears KN_QUEUED, then a full barrier, then evaluates:
- *                     one of the two sees the other.
+ *                     one of the two sees the other. A change likewise: KN_FLUX,
+ *                     a full barrier, then the evaluation; the callback does not
+ *                     skip a disabled knote in flux.
  * last fput           a thread inside kevent() that will sleep never drops a
  *                     watched file itself (fput would wait for its return to
  *                     user mode): the file goes to kq_wq. See struct kq_drops.
@@ -124,9 +130,12 @@
  * kq->waiters. A picked thread scans before it looks at signals or the clock;
  * if it leaves without an event while the ready list is not empty it picks the
  * next (kq_pass_wake()). A thread that goes to sleep while another one's scan
- * has knotes in flux, or polls the queue then, sets kq->missed: the end of that
- * scan's batch picks one and wakes pollq. A level knote that was delivered goes
- * back to the list without waking anybody else.
+ * has queued knotes in flux sets kq->missed: what goes back to the list then
+ * wakes. A level knote that was delivered goes back without waking anybody else,
+ * as KN_QUIET: its next activation wakes although it is queued. Knotes nobody
+ * wakes are looked at by every call; a call that finds some in flux elsewhere
+ * sleeps only until they come back (kq->relook). poll() counts queued knotes in
+ * flux as ready: it may be wrong, but never silent.
  */
 #ifndef KQ_H
 #define KQ_H
@@ -137,6 +146,7 @@
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/refcount.h>
+#include <linux/siphash.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -149,6 +159,7 @@
 
 struct files_struct;
 struct kq;
+struct kq_drops;
 struct kq_filter_ops;
 struct kq_watch;
 struct seq_file;
@@ -166,6 +177,11 @@ struct seq_file;
 #define KN_MARKER	0x0200	/* not a knote: the end mark of a scan */
 #define KN_POLLED	0x0400	/* goes to kq->recheck when idle */
 #define KN_PLACE	0x2000	/* in flux for a change, keeps its place on kq->ready */
+#define KN_HELD		0x4000	/* in flux, was queued: counted in kq->held */
+#define KN_AWAY		0x8000	/* in flux, nobody wakes it: counted in kq->away */
+#define KN_QUIET	0x10000	/* queued again after a delivery without a wake-up */
+/* What only the end of flux may clear. */
+#define KN_IN_FLUX	(KN_FLUX | KN_HELD | KN_AWAY)
 /* Memory of the last EV_CLEAR delivery of a socket, see kq_knote_stale(). */
 #define KN_SEEN		0x0800	/* delivered as ready */
 #define KN_SEEN_EOF	0x1000	/* delivered with EV_EOF */
@@ -333,9 +349,12 @@ struct kq_waiter {
  * struct kq - one queue
  * @lock: see above
  * @dead: [q] the owner has gone: every call answers EBADF
- * @missed: [q] a waiter went to sleep while a scan held knotes in flux
- * @scans: [q] batches in flight
- * @nready: [q] knotes on @ready
+ * @missed: [q] a waiter went to sleep while @held was not zero
+ * @relook: [q] a waiter or poller looked while @away was not zero
+ * @nready: [q] knotes on @ready, those in flux not counted
+ * @held: [q] knotes in flux that were queued before
+ * @away: [q] knotes in flux that nobody wakes
+ * @returns: [q] counts those that came back
  * @ready: [q] queued knotes and scan markers
  * @recheck: [q] idle knotes nobody wakes
  * @waiters: [q] threads asleep in kevent()
@@ -343,6 +362,7 @@ struct kq_waiter {
  * @fds: [q] kq_fd by descriptor number
  * @nfds: [q] one more than the highest number ever watched
  * @idents: [q] hash of kq_note, linear hashing over a kq_table
+ * @key: [i] secret of that hash
  * @nidents: [q] notes in @idents
  * @nbuckets: [q] buckets of @idents in use
  * @sweep: [q] next descriptor the self-check looks at
@@ -355,6 +375,7 @@ struct kq_waiter {
  * @pollwork: wakes @pollq outside all locks of watched objects
  * @nested: under kq_nest_mutex: edges to the queues this one watches
  * @watchers: under kq_nest_mutex: edges to the queues that watch this one
+ * @walk: [q] the last walk of kq_recheck() that came here
  * @nest_mark: under kq_nest_mutex: last graph walk that came here
  * @nest_depth: under kq_nest_mutex: what that walk found
  * @refs: the open file, and every kq_fd
@@ -364,8 +385,11 @@ struct kq {
 	raw_spinlock_t lock;
 	bool dead;
 	bool missed;
-	u32 scans;
+	bool relook;
 	u32 nready;
+	u32 held;
+	u32 away;
+	u32 returns;
 	struct list_head ready;
 	struct list_head recheck;
 	struct list_head waiters;
@@ -373,6 +397,7 @@ struct kq {
 	struct kq_table fds;
 	u32 nfds;
 	struct kq_table idents;
+	hsiphash_key_t key;
 	u32 nidents;
 	u32 nbuckets;
 	u32 sweep;
@@ -384,6 +409,7 @@ struct kq {
 	struct irq_work pollwork;
 	struct list_head nested;
 	struct list_head watchers;
+	u64 walk;
 	u64 nest_mark;
 	int nest_depth;
 	refcount_t refs;
@@ -410,6 +436,7 @@ struct kq_drops {
  * @socket: new data comes with a keyed wake-up; see kq_knote_stale()
  * @counted: @token changes whenever there is anything new
  * @token: with @counted a position in the stream, with EV_EOF the error
+ * @walk: of the recheck this evaluation belongs to, 0 for none
  * @report: fill the words, not only the answer
  * @scratch: user address the evaluation may use as scratch space, or NULL
  */
@@ -421,6 +448,7 @@ struct kq_result {
 	bool counted;
 	bool report;
 	u32 token;
+	u64 walk;
 	void __user *scratch;
 };
 
@@ -434,8 +462,7 @@ void __kq_knote_activate(struct kq_knote *kn, bool strong);
 void kq_knote_quench(struct kq_knote *kn);
 void kq_flux_begin(struct kq_knote *kn, bool keep);
 bool kq_flux_end(struct kq_knote *kn, bool quiet);
-void kq_rouse(struct kq *kq);
-int kq_flux_wait(struct kq *kq) __releases(&kq->lock);
+int kq_flux_wait(struct kq *kq, struct kq_drops *drops) __releases(&kq->lock);
 void kq_flux_wake(struct kq *kq);
 void kq_knote_unlink(struct kq_knote *kn);
 void kq_pass_wake(struct kq *kq);
@@ -480,9 +507,20 @@ bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops) __releases(&k
 void kq_clear(struct kq *kq);
 
 /* scan.c */
+/**
+ * struct kq_glance - what a look at the knotes nobody wakes could not see
+ * @blind: some were in flux elsewhere when the look began
+ * @returns: kq->returns as it stands while none of those has come back
+ */
+struct kq_glance {
+	bool blind;
+	u32 returns;
+};
+
 struct kq_call;
 int kq_scan(struct kq *kq, struct kq_call *call);
-void kq_recheck(struct kq *kq, struct kq_drops *drops);
+void kq_recheck(struct kq *kq, struct kq_drops *drops, u64 walk, struct kq_glance *glance);
+u32 kq_look(struct kq *kq);
 
 /* kevent.c */
 long kq_kevent(struct kq *kq, void __user *uargs, size_t usize);

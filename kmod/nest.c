@@ -49,7 +49,8 @@ static int kq_nest_up(struct kq *kq)
  * @kq: the watching queue
  * @kfd: its descriptor of the watched queue
  *
- * Return: 0, -EINVAL for a cycle or too long a chain, -ENOMEM.
+ * Return: 0, -EINVAL for a cycle or too long a chain, -EBADF for a queue of
+ * another process, -ENOMEM.
  */
 int kq_nest_add(struct kq *kq, struct kq_fd *kfd)
 {
@@ -59,6 +60,9 @@ int kq_nest_add(struct kq *kq, struct kq_fd *kfd)
 
 	if (inner == kq)
 		return -EINVAL;
+	/* A queue is its owner's alone, to look into as well as to use. */
+	if (READ_ONCE(inner->files) != current->files)
+		return -EBADF;
 	edge = kmalloc(sizeof(*edge), GFP_KERNEL_ACCOUNT);
 	if (!edge)
 		return -ENOMEM;

@@ -4,6 +4,7 @@
  * memory; the lock order and the flux protocol are in kq.h.
  */
 #include <linux/fdtable.h>
+#include <linux/nospec.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -77,12 +78,12 @@ void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops)
 		struct kq_fd *kfd = kq_knote_fd(kn);
 		struct kq_knote *other = kn == &kfd->read ? &kfd->write : &kfd->read;
 
-		kn->status = KN_FLUX;
+		kn->status &= KN_IN_FLUX;
 		if (!(other->status & KN_LIVE))
 			kq_fd_kill(kfd);
 	} else if (!(kn->status & KN_DEAD)) {
 		kq_index_del_note(kq, kq_knote_note(kn));
-		kn->status = KN_FLUX | KN_DEAD;
+		kn->status = (kn->status & KN_IN_FLUX) | KN_DEAD;
 	}
 	kq_knote_release(kn, drops);
 }
@@ -105,6 +106,11 @@ static bool kq_knote_ready(struct kq_knote *kn)
 {
 	struct kq_result res = {};
 
+	/*
+	 * Pairs with the barrier in kqh_wake(): the knote is in flux, now its
+	 * object is looked at. A change we do not see finds it in flux.
+	 */
+	smp_mb();
 	return kq_filter_ops(kn)->eval(kn, &res);
 }
 
@@ -207,7 +213,8 @@ static int kq_absent_fd(u32 fd)
 
 	rcu_read_lock();
 	fdt = rcu_dereference_raw(current->files->fdt);
-	open = fd < fdt->max_fds && rcu_access_pointer(fdt->fd[fd]);
+	open = fd < fdt->max_fds &&
+	       rcu_access_pointer(fdt->fd[array_index_nospec(fd, fdt->max_fds)]);
 	rcu_read_unlock();
 	return open ? -ENOENT : -EBADF;
 }
@@ -218,6 +225,9 @@ static int kq_create_fd(struct kq *kq, const struct kq_event_ext *ev, struct kq_
 	struct kq_fd *kfd;
 	int err;
 
+	/* Before the index grows to the size of a number that is not even open. */
+	if (kq_absent_fd(ev->ident) == -EBADF)
+		return -EBADF;
 	kfd = kq_fd_create(kq, ev->ident);
 	if (IS_ERR(kfd))
 		return PTR_ERR(kfd);
@@ -266,7 +276,7 @@ again:
 
 	kn = ev->filter == EVFILT_READ ? &kfd->read : &kfd->write;
 	if ((kn->status & KN_FLUX) || (kfd->state & KFD_BUSY)) {
-		err = kq_flux_wait(kq);
+		err = kq_flux_wait(kq, drops);
 		if (err)
 			return err;
 		goto again;
@@ -348,7 +358,7 @@ again:
 		return err;
 	}
 	if (note->kn.status & KN_FLUX) {
-		err = kq_flux_wait(kq);
+		err = kq_flux_wait(kq, drops);
 		if (err)
 			return err;
 		goto again;
@@ -427,12 +437,17 @@ void kq_clear(struct kq *kq)
 		raw_spin_lock_irq(&kq->lock);
 	}
 	for (i = 0; i < kq->nbuckets; i++) {
+		if (!(i % KQ_RELAX)) {
+			raw_spin_unlock_irq(&kq->lock);
+			cond_resched();
+			raw_spin_lock_irq(&kq->lock);
+		}
 		while (!hlist_empty(kq_index_bucket(kq, i))) {
 			note = hlist_entry(kq_index_bucket(kq, i)->first, struct kq_note, hash);
 			kn = &note->kn;
 			kq_index_del_note(kq, note);
 			kq_knote_unlink(kn);
-			kn->status = (kn->status & KN_FLUX) | KN_DEAD;
+			kn->status = (kn->status & KN_IN_FLUX) | KN_DEAD;
 			if (kn->status & KN_FLUX)
 				continue;
 			raw_spin_unlock_irq(&kq->lock);

@@ -106,7 +106,6 @@ static void kq_batch_take(struct kq *kq, struct kq_batch *batch, struct kq_knote
 	}
 	if (!batch->end && list_empty(&mark->link))
 		list_add_tail(&mark->link, &kq->ready);
-	kq->scans++;
 	raw_spin_unlock_irq(&kq->lock);
 	/*
 	 * Pairs with the barrier in kqh_wake(): KN_QUEUED is cleared, now the
@@ -116,12 +115,18 @@ static void kq_batch_take(struct kq *kq, struct kq_batch *batch, struct kq_knote
 	kq_missed_close(missed, &call->drops);
 }
 
+/* A descriptor whose slot changed is not looked at: its close hook is on its way. */
+static bool kq_knote_current(struct kq_knote *kn)
+{
+	return !kq_knote_is_fd(kn) || kq_fd_current(kq_knote_fd(kn));
+}
+
 static enum kq_fate kq_taken_eval(struct kq_taken *t)
 {
 	struct kq_knote *kn = t->kn;
 
-	if (kq_knote_is_fd(kn) && !kq_fd_current(kq_knote_fd(kn)))
-		return KQ_IDLE;		/* the close hook is on its way */
+	if (!kq_knote_current(kn))
+		return KQ_IDLE;
 	if (kq_filter_ops(kn)->eval(kn, &t->res)) {
 		if (kq_knote_stale(kn, &t->res, t->strong) && !(kn->status & KN_FORCED))
 			return KQ_STALE;
@@ -208,9 +213,6 @@ static void kq_batch_settle(struct kq *kq, struct kq_batch *batch, int copied,
 			head = &kn->link;
 		}
 	}
-	kq->scans--;
-	if (kq->missed)
-		kq_rouse(kq);
 	raw_spin_unlock_irq(&kq->lock);
 
 	for (t = batch->taken; t < batch->taken + batch->n; t++) {
@@ -263,41 +265,70 @@ static int kq_collect(struct kq *kq, struct kq_call *call)
  * kq_recheck() - look at the idle knotes nobody wakes
  * @kq: queue
  * @drops: where watched files go that turn out to be closed
+ * @walk: 0, or the walk that came here through an outer queue; a walk visits
+ *        each queue once, however many ways lead to it
+ * @glance: what could not be looked at, for kq_sleep(); may be NULL
  */
-void kq_recheck(struct kq *kq, struct kq_drops *drops)
+void kq_recheck(struct kq *kq, struct kq_drops *drops, u64 walk, struct kq_glance *glance)
 {
+	static atomic64_t walks = ATOMIC64_INIT(0);
+	struct kq_knote mark = { .status = KN_MARKER };
+	struct kq_knote *kn, *next;
+	struct kq_glance seen = {};
 	struct kq_result res;
-	struct kq_knote *kn;
-	LIST_HEAD(todo);
 	bool ready;
 
-	if (list_empty_careful(&kq->recheck))
-		return;
+	if (list_empty_careful(&kq->recheck) && !READ_ONCE(kq->away))
+		goto unseen;
+	kq_drops_defer(drops);
 	raw_spin_lock_irq(&kq->lock);
-	list_splice_init(&kq->recheck, &todo);
-	while (!list_empty(&todo)) {
-		kn = list_first_entry(&todo, struct kq_knote, link);
+	/* Taken before we began: evaluated, perhaps, before what we should see. */
+	seen.blind = kq->away;
+	seen.returns = kq->returns;
+	if (walk && kq->walk == walk)
+		goto out;
+	if (!walk)
+		walk = atomic64_inc_return(&walks);
+	kq->walk = walk;
+	list_add_tail(&mark.link, &kq->recheck);
+	for (kn = list_first_entry(&kq->recheck, struct kq_knote, link); kn != &mark; kn = next) {
+		next = list_next_entry(kn, link);
+		if (kn->status & KN_MARKER)
+			continue;
 		kq_flux_begin(kn, false);
 		raw_spin_unlock_irq(&kq->lock);
 
 		memset(&res, 0, sizeof(res));
-		ready = kq_filter_ops(kn)->eval(kn, &res);
+		res.walk = walk;
+		ready = kq_knote_current(kn) && kq_filter_ops(kn)->eval(kn, &res);
+		cond_resched();
 
 		raw_spin_lock_irq(&kq->lock);
 		if (ready)
 			kn->status |= KN_ACTIVE | KN_STRONG;
 		kq_knote_release(kn, drops);
 		raw_spin_lock_irq(&kq->lock);
+		seen.returns++;
+		if (fatal_signal_pending(current))
+			break;
+		/* The list moved on while it was not locked. */
+		next = list_first_entry(&kq->recheck, struct kq_knote, link);
 	}
+	list_del(&mark.link);
+out:
 	raw_spin_unlock_irq(&kq->lock);
+unseen:
+	if (glance)
+		*glance = seen;
 }
 
 /*
- * Sleeps until an enqueue picks this thread.
+ * Sleeps until an enqueue picks this thread, or until a knote comes back that
+ * this thread could not look at.
  *
  * Return: 1 when there may be something, 0 at the deadline, -EINTR, -EBADF.
  */
-static int kq_sleep(struct kq *kq, struct kq_call *call)
+static int kq_sleep(struct kq *kq, struct kq_call *call, const struct kq_glance *glance)
 {
 	struct kq_waiter waiter = { .task = current };
 	struct kq_fd *missed;
@@ -306,15 +337,18 @@ static int kq_sleep(struct kq *kq, struct kq_call *call)
 
 	raw_spin_lock_irq(&kq->lock);
 	missed = kq_fd_sweep(kq);
-	if (kq->dead || kq->nready || missed) {
+	if (kq->dead || kq->nready || missed ||
+	    (glance->blind && glance->returns != kq->returns)) {
 		ret = kq->dead ? -EBADF : 1;
 		raw_spin_unlock_irq(&kq->lock);
 		kq_missed_close(missed, &call->drops);
 		return ret;
 	}
 	list_add_tail(&waiter.link, &kq->waiters);
-	if (kq->scans)
+	if (kq->held)
 		kq->missed = true;
+	if (glance->blind && kq->away)
+		kq->relook = true;
 	set_current_state(TASK_INTERRUPTIBLE);
 	raw_spin_unlock_irq(&kq->lock);
 
@@ -350,10 +384,11 @@ int kq_scan(struct kq *kq, struct kq_call *call)
 {
 	bool only_wait = call->args.flags & KQ_KEVENT_WAIT_ONLY;
 	bool saved = false, woken = false;
+	struct kq_glance glance;
 	int ret;
 
 	for (;;) {
-		kq_recheck(kq, &call->drops);
+		kq_recheck(kq, &call->drops, 0, &glance);
 		ret = only_wait ? !!READ_ONCE(kq->nready) : kq_collect(kq, call);
 		if (ret)
 			break;
@@ -371,7 +406,7 @@ int kq_scan(struct kq *kq, struct kq_call *call)
 			break;
 		}
 		kq_drops_defer(&call->drops);
-		ret = kq_sleep(kq, call);
+		ret = kq_sleep(kq, call, &glance);
 		if (ret <= 0)
 			break;
 		woken = true;

@@ -59,9 +59,9 @@ static bool kqf_queue_read(struct kq_fd *kfd, struct kq_result *res)
 	struct kq_drops drops = { .list = LLIST_HEAD_INIT(drops.list) };
 
 	/* Depth is bounded by KQ_MAX_DEPTH, see nest.c. */
-	kq_recheck(inner, &drops);
+	kq_recheck(inner, &drops, res->walk, NULL);
 	kq_drops_defer(&drops);
-	res->data = READ_ONCE(inner->nready);
+	res->data = kq_look(inner);
 	return res->data > 0;
 }
 

@@ -106,6 +106,9 @@ static int kqh_syscall(unsigned long args[6])
 	if (nr < 0)
 		return -1;
 	syscall_get_arguments(current, regs, args);
+#ifdef __X32_SYSCALL_BIT
+	nr &= ~__X32_SYSCALL_BIT;
+#endif
 #if defined(CONFIG_X86) && defined(CONFIG_IA32_EMULATION)
 	if (in_ia32_syscall()) {
 		switch (nr) {
@@ -191,7 +194,7 @@ static void kqh_dispose(struct kq_fd *kfd)
 {
 	bool simple = kfd->kind != KQ_KIND_REG && kfd->kind != KQ_KIND_QUEUE;
 
-	if (simple && (!IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible())) {
+	if (simple && preemptible()) {
 		kq_fd_teardown(kfd, NULL);
 		return;
 	}
@@ -300,17 +303,16 @@ bool kqh_fdclose_proven(void)
 	return READ_ONCE(kqh_saw_close_fd) && READ_ONCE(kqh_saw_close2);
 }
 
-static const struct file_operations kqh_probe_fops = {
-	.owner = THIS_MODULE,
-};
-
-/* Closes a descriptor of our own and wants to be told. */
+/*
+ * Closes a descriptor of our own and wants to be told. The file belongs to the
+ * kernel: its last fput runs after this function, perhaps after a failed load.
+ */
 static int kqh_self_check(void)
 {
 	struct file *file;
 	int fd;
 
-	file = anon_inode_getfile("[kqueue-probe]", &kqh_probe_fops, NULL, O_RDONLY);
+	file = anon_inode_getfile("[kqueue-probe]", &generic_ro_fops, NULL, O_RDONLY);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	fd = get_unused_fd_flags(O_CLOEXEC);

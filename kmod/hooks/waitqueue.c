@@ -24,10 +24,10 @@ static void kqh_wake_knote(struct kq_knote *kn, bool strong)
 {
 	u32 status = READ_ONCE(kn->status);
 
-	if (!(status & KN_LIVE) || (status & KN_DISABLED))
+	if (!(status & KN_LIVE) || (status & (KN_DISABLED | KN_FLUX)) == KN_DISABLED)
 		return;
-	/* A queued knote that is to be made strong still needs the lock. */
-	if ((status & KN_QUEUED) && (!strong || (status & KN_STRONG)))
+	/* Queued, and neither a wake-up nor the mark of news is missing. */
+	if ((status & (KN_QUEUED | KN_QUIET)) == KN_QUEUED && (!strong || (status & KN_STRONG)))
 		return;
 	kq_knote_activate(kn, strong);
 }
