@@ -21,7 +21,8 @@ struct rival {
 	int peer;
 	volatile int error;
 	unsigned int gate, done;	/* rounds begun and ended */
-	unsigned int rounds;
+	volatile bool stop;
+	long long start;
 	pthread_t thread;
 };
 
@@ -35,21 +36,33 @@ static void *rival_run(void *argument)
 {
 	struct rival *rival = argument;
 
-	for (unsigned int round = 1; round <= rival->rounds; round++) {
-		while (__atomic_load_n(&rival->gate, __ATOMIC_ACQUIRE) != round)
+	for (unsigned int round = 1;; round++) {
+		while (__atomic_load_n(&rival->gate, __ATOMIC_ACQUIRE) != round) {
+			if (rival->stop)
+				return NULL;
 			sched_yield();
+		}
 		delay((round * 7) % 400);
 		rival->action(rival);
 		__atomic_store_n(&rival->done, round, __ATOMIC_RELEASE);
 	}
-	return NULL;
 }
 
-static void rival_start(struct rival *rival, unsigned int rounds)
+static void rival_start(struct rival *rival)
 {
-	rival->rounds = rounds;
+	rival->start = kq_now();
 	rival->thread = kq_thread(rival_run, rival);
 }
+
+static void rival_end(struct rival *rival)
+{
+	rival->stop = true;
+	kq_join(rival->thread);
+}
+
+#define FOR_EACH_ROUND(rival) \
+	for (unsigned int round = 1; \
+	     kq_more(round, ROUNDS, (rival)->start); round++)
 
 static void rival_go(struct rival *rival, unsigned int round)
 {
@@ -108,8 +121,8 @@ KQ_TEST_LIMIT(add_against_close, 60, "KQ-090 KQ-032",
 	struct rival rival = { .action = add_number, .kq = make_queue() };
 	unsigned int added = 0;
 
-	rival_start(&rival, ROUNDS);
-	for (unsigned int round = 1; round <= ROUNDS; round++) {
+	rival_start(&rival);
+	FOR_EACH_ROUND(&rival) {
 		int peer = open_number(NUMBER);
 
 		rival_go(&rival, round);
@@ -119,8 +132,8 @@ KQ_TEST_LIMIT(add_against_close, 60, "KQ-090 KQ-032",
 		added += !rival.error;
 		assert_gone(rival.kq, NUMBER, peer, false);
 	}
-	kq_join(rival.thread);
-	kq_diag("EV_ADD came first in %u of %u rounds", added, ROUNDS);
+	rival_end(&rival);
+	kq_diag("EV_ADD came first in %u of %u rounds", added, rival.done);
 	fd_assert_no_missed(rival.kq);
 }
 
@@ -129,8 +142,8 @@ KQ_TEST_LIMIT(add_against_dup2, 60, "KQ-090",
 {
 	struct rival rival = { .action = add_number, .kq = make_queue() };
 
-	rival_start(&rival, ROUNDS);
-	for (unsigned int round = 1; round <= ROUNDS; round++) {
+	rival_start(&rival);
+	FOR_EACH_ROUND(&rival) {
 		int old = open_number(NUMBER), fds[2];
 		struct kevent event;
 
@@ -151,7 +164,7 @@ KQ_TEST_LIMIT(add_against_dup2, 60, "KQ-090",
 		ASSERT_ERR(kq_del(rival.kq, NUMBER, EVFILT_READ), ENOENT);
 		ASSERT_SYS(syscall(SYS_close_range, 4, NUMBER, 0));
 	}
-	kq_join(rival.thread);
+	rival_end(&rival);
 	fd_assert_no_missed(rival.kq);
 }
 
@@ -165,8 +178,8 @@ KQ_TEST_LIMIT(same_file_dup2_against_close, 60, "KQ-085 KQ-082",
 {
 	struct rival rival = { .action = close_number, .kq = make_queue() };
 
-	rival_start(&rival, ROUNDS);
-	for (unsigned int round = 1; round <= ROUNDS; round++) {
+	rival_start(&rival);
+	FOR_EACH_ROUND(&rival) {
 		int peer = open_number(NUMBER);
 
 		ASSERT_SYS(dup2(NUMBER, OTHER));
@@ -184,7 +197,7 @@ KQ_TEST_LIMIT(same_file_dup2_against_close, 60, "KQ-085 KQ-082",
 		ASSERT_SYS(close(OTHER));
 		assert_gone(rival.kq, NUMBER, peer, true);
 	}
-	kq_join(rival.thread);
+	rival_end(&rival);
 	fd_assert_no_missed(rival.kq);
 }
 
@@ -202,8 +215,8 @@ KQ_TEST_LIMIT(scan_against_close, 60, "KQ-090 KQ-088",
 {
 	struct rival rival = { .action = scan_queue, .kq = make_queue() };
 
-	rival_start(&rival, ROUNDS);
-	for (unsigned int round = 1; round <= ROUNDS; round++) {
+	rival_start(&rival);
+	FOR_EACH_ROUND(&rival) {
 		int peer = open_number(NUMBER);
 
 		kq_write(peer, "x", 1);
@@ -218,7 +231,7 @@ KQ_TEST_LIMIT(scan_against_close, 60, "KQ-090 KQ-088",
 		ASSERT_EQ(rival.error, 0);
 		assert_gone(rival.kq, NUMBER, peer, true);
 	}
-	kq_join(rival.thread);
+	rival_end(&rival);
 	fd_assert_no_missed(rival.kq);
 }
 
@@ -238,8 +251,8 @@ KQ_TEST_LIMIT(modify_against_close, 60, "KQ-090 KQ-082",
 {
 	struct rival rival = { .action = modify_number, .kq = make_queue() };
 
-	rival_start(&rival, ROUNDS);
-	for (unsigned int round = 1; round <= ROUNDS; round++) {
+	rival_start(&rival);
+	FOR_EACH_ROUND(&rival) {
 		int peer = open_number(NUMBER);
 
 		kq_write(peer, "x", 1);
@@ -253,7 +266,7 @@ KQ_TEST_LIMIT(modify_against_close, 60, "KQ-090 KQ-082",
 			    rival.error == ENOENT);
 		assert_gone(rival.kq, NUMBER, peer, true);
 	}
-	kq_join(rival.thread);
+	rival_end(&rival);
 	fd_assert_no_missed(rival.kq);
 }
 
@@ -267,8 +280,8 @@ KQ_TEST_LIMIT(event_against_close, 60, "KQ-090 KQ-247",
 {
 	struct rival rival = { .action = write_to_peer, .kq = make_queue() };
 
-	rival_start(&rival, ROUNDS);
-	for (unsigned int round = 1; round <= ROUNDS; round++) {
+	rival_start(&rival);
+	FOR_EACH_ROUND(&rival) {
 		rival.peer = open_number(NUMBER);
 		ASSERT_OK(kq_add(rival.kq, NUMBER, EVFILT_READ,
 				 round % 2 ? EV_CLEAR : 0, 0, 0, NULL));
@@ -279,7 +292,7 @@ KQ_TEST_LIMIT(event_against_close, 60, "KQ-090 KQ-247",
 		ASSERT_TRUE(!rival.error || rival.error == EPIPE);
 		assert_gone(rival.kq, NUMBER, rival.peer, !rival.error);
 	}
-	kq_join(rival.thread);
+	rival_end(&rival);
 	fd_assert_no_missed(rival.kq);
 }
 
@@ -294,8 +307,8 @@ KQ_TEST_LIMIT(peer_close_against_delivery, 60, "KQ-247",
 	struct rival rival = { .action = close_peer, .kq = make_queue() };
 	struct kevent event;
 
-	rival_start(&rival, ROUNDS);
-	for (unsigned int round = 1; round <= ROUNDS; round++) {
+	rival_start(&rival);
+	FOR_EACH_ROUND(&rival) {
 		int fds[2];
 
 		kq_pipe(fds);
@@ -313,7 +326,7 @@ KQ_TEST_LIMIT(peer_close_against_delivery, 60, "KQ-247",
 		close(fds[0]);
 		kq_none(rival.kq);
 	}
-	kq_join(rival.thread);
+	rival_end(&rival);
 }
 
 static void close_queue(struct rival *rival)
@@ -327,8 +340,8 @@ KQ_TEST_LIMIT(queue_close_against_close, 60, "KQ-090 KQ-103",
 	struct rival rival = { .action = close_queue };
 
 	ASSERT_EQ(fd_other_file(), 3);
-	rival_start(&rival, ROUNDS);
-	for (unsigned int round = 1; round <= ROUNDS; round++) {
+	rival_start(&rival);
+	FOR_EACH_ROUND(&rival) {
 		int peer = open_number(NUMBER);
 		char byte;
 
@@ -345,7 +358,7 @@ KQ_TEST_LIMIT(queue_close_against_close, 60, "KQ-090 KQ-103",
 		fd_assert_eof(peer);
 		close(peer);
 	}
-	kq_join(rival.thread);
+	rival_end(&rival);
 }
 
 static void add_to_queue(struct rival *rival)
@@ -359,8 +372,8 @@ KQ_TEST_LIMIT(queue_close_against_add, 60, "KQ-090 KQ-104",
 	struct rival rival = { .action = add_to_queue };
 
 	ASSERT_EQ(fd_other_file(), 3);
-	rival_start(&rival, ROUNDS);
-	for (unsigned int round = 1; round <= ROUNDS; round++) {
+	rival_start(&rival);
+	FOR_EACH_ROUND(&rival) {
 		int peer = open_number(NUMBER);
 
 		rival.kq = kq_new();
@@ -372,7 +385,7 @@ KQ_TEST_LIMIT(queue_close_against_add, 60, "KQ-090 KQ-104",
 		fd_assert_eof(peer);
 		close(peer);
 	}
-	kq_join(rival.thread);
+	rival_end(&rival);
 }
 
 /* A process with threads that register and close ends in the middle of it. */
@@ -391,7 +404,9 @@ static void *register_for_ever(void *argument)
 KQ_TEST_LIMIT(exit_against_add, 60, "KQ-090 KQ-105",
 	"a process killed while its threads register leaves nothing open")
 {
-	for (int round = 0; round < 50; round++) {
+	long long start = kq_now();
+
+	for (int round = 0; kq_more(round, 50, start); round++) {
 		int peers[2] = { open_number(NUMBER), open_number(OTHER) };
 		int ready[2], status;
 		pid_t child;

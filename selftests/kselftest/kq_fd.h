@@ -157,6 +157,25 @@ static inline void fd_assert_unregistered_at(const char *file, int line,
 #define fd_assert_unregistered(kq, number) \
 	fd_assert_unregistered_at(__FILE__, __LINE__, kq, number)
 
+/* The queue does all it can do for others. */
+static inline void fd_assert_queue_works(int kq)
+{
+	int fds[2];
+
+	kq_pipe(fds);
+	ASSERT_OK(kq_add(kq, fds[0], EVFILT_READ, 0, 0, 0, NULL));
+	ASSERT_OK(kq_add(kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
+	ASSERT_OK(kq_trigger(kq, 1));
+	kq_write(fds[1], "x", 1);
+	ASSERT_EQ(kq_poll(kq, (struct kevent[4]){ 0 }, 4), 2);
+	ASSERT_EQ(kq_drain(fds[0]), 1);
+	ASSERT_OK(kq_del(kq, 1, EVFILT_USER));
+	ASSERT_ERR(kq_del(kq, 1, EVFILT_USER), ENOENT);
+	ASSERT_SYS(close(fds[0]));
+	kq_fence(kq);
+	close(fds[1]);
+}
+
 /* io_uring without a library: one ring, one request, one result. */
 struct fd_ring {
 	int fd;

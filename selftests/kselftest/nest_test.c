@@ -326,22 +326,23 @@ struct edge {
 	int *kq;
 	int from, to;
 	unsigned int gate, done;
+	volatile bool stop;
 	volatile int error;
 };
-
-enum { ROUNDS = 1000 };
 
 static void *add_edge(void *argument)
 {
 	struct edge *edge = argument;
 
-	for (unsigned int round = 1; round <= ROUNDS; round++) {
-		while (__atomic_load_n(&edge->gate, __ATOMIC_ACQUIRE) != round)
+	for (unsigned int round = 1;; round++) {
+		while (__atomic_load_n(&edge->gate, __ATOMIC_ACQUIRE) != round) {
+			if (edge->stop)
+				return NULL;
 			sched_yield();
+		}
 		edge->error = watch(edge->kq[edge->from], edge->kq[edge->to], 0);
 		__atomic_store_n(&edge->done, round, __ATOMIC_RELEASE);
 	}
-	return NULL;
 }
 
 KQ_TEST(two_edges_at_once, "KQ-101 KQ-090",
@@ -350,9 +351,10 @@ KQ_TEST(two_edges_at_once, "KQ-101 KQ-090",
 	int kq[2];
 	struct edge edge = { .kq = kq, .from = 1, .to = 0 };
 	pthread_t thread = kq_thread(add_edge, &edge);
+	long long start = kq_now();
 	int error;
 
-	for (unsigned int round = 1; round <= ROUNDS; round++) {
+	for (unsigned int round = 1; kq_more(round, 1000, start); round++) {
 		kq[0] = kq_new();
 		kq[1] = kq_new();
 		__atomic_store_n(&edge.gate, round, __ATOMIC_RELEASE);
@@ -367,6 +369,7 @@ KQ_TEST(two_edges_at_once, "KQ-101 KQ-090",
 		close(kq[0]);
 		close(kq[1]);
 	}
+	edge.stop = true;
 	kq_join(thread);
 }
 

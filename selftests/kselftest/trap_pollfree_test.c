@@ -91,9 +91,10 @@ KQ_TEST(death_against_close, "KQ-136 KQ-090",
 {
 	volatile int *turn = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE,
 				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	long long start = kq_now();
 
 	ASSERT_TRUE(turn != MAP_FAILED);
-	for (int round = 1; round <= 200; round++) {
+	for (int round = 1; kq_more(round, 200, start); round++) {
 		int kq = kq_new(), fd = make_signalfd();
 		pid_t child = fork_sharing_files();
 

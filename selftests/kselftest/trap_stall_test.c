@@ -42,25 +42,6 @@ static void end_adder(struct adder *adder, struct cuse *cuse)
 	kq_join(adder->thread);
 }
 
-/* The queue does all it can do for others. */
-static void assert_queue_works(int kq)
-{
-	int fds[2];
-
-	kq_pipe(fds);
-	ASSERT_OK(kq_add(kq, fds[0], EVFILT_READ, 0, 0, 0, NULL));
-	ASSERT_OK(kq_add(kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
-	ASSERT_OK(kq_trigger(kq, 1));
-	kq_write(fds[1], "x", 1);
-	ASSERT_EQ(kq_poll(kq, (struct kevent[4]){ 0 }, 4), 2);
-	ASSERT_EQ(kq_drain(fds[0]), 1);
-	ASSERT_OK(kq_del(kq, 1, EVFILT_USER));
-	ASSERT_ERR(kq_del(kq, 1, EVFILT_USER), ENOENT);
-	ASSERT_SYS(close(fds[0]));
-	kq_fence(kq);
-	close(fds[1]);
-}
-
 KQ_TEST(others_go_on, "KQ-246",
 	"a poll that stalls at EV_ADD does not hold up the queue")
 {
@@ -68,7 +49,7 @@ KQ_TEST(others_go_on, "KQ-246",
 	struct adder adder = { 0 };
 
 	start_adder(&adder, cuse);
-	assert_queue_works(adder.kq);
+	fd_assert_queue_works(adder.kq);
 	end_adder(&adder, cuse);
 	ASSERT_EQ(adder.error, 0);
 	ASSERT_EVENT(kq_one(adder.kq), adder.fd, EVFILT_READ, EV_ADD, 0, 1,
@@ -83,7 +64,7 @@ KQ_TEST(close_goes_on, "KQ-090 KQ-089",
 
 	start_adder(&adder, cuse);
 	ASSERT_SYS(close(adder.fd));
-	assert_queue_works(adder.kq);
+	fd_assert_queue_works(adder.kq);
 	end_adder(&adder, cuse);
 	ASSERT_TRUE(!adder.error || adder.error == EBADF);
 	kq_fence(adder.kq);
@@ -132,7 +113,7 @@ KQ_TEST(scan_goes_on, "KQ-246 KQ-079",
 	cuse->hold = true;
 	adder.thread = kq_thread(scan_device, &adder);
 	cuse_await_held(cuse);
-	assert_queue_works(adder.kq);
+	fd_assert_queue_works(adder.kq);
 	end_adder(&adder, cuse);
 	ASSERT_EQ(adder.error, 1);
 }
@@ -145,7 +126,7 @@ KQ_TEST(other_queues_go_on, "KQ-246",
 	int other = kq_new();
 
 	start_adder(&adder, cuse);
-	assert_queue_works(other);
+	fd_assert_queue_works(other);
 	/* Closing a dup and an unrelated number passes through the close hook. */
 	ASSERT_SYS(close(ASSERT_SYS(dup(adder.fd))));
 	ASSERT_SYS(close(fd_other_file()));

@@ -40,7 +40,9 @@ KQ_TEST_EACH(sleeper_keeps_no_file, "KQ-090 KQ-089",
 	     "a close that races EV_ADD ends the peer though the adder sleeps",
 	     fd_entries)
 {
-	for (unsigned int round = 0; round < 300; round++) {
+	long long start = kq_now();
+
+	for (unsigned int round = 0; kq_more(round, 300, start); round++) {
 		struct sleeper sleeper = {
 			.entry = variant, .kq = kq_new(),
 			.turns = round * 7 % 300,
@@ -133,9 +135,10 @@ KQ_TEST_EACH(timeout_passes_it_on, "KQ-079 KQ-080",
 	     "a waiter whose time runs out as the event comes passes it on",
 	     fd_entries)
 {
-	unsigned int timed_out = 0;
+	unsigned int timed_out = 0, round;
+	long long start = kq_now();
 
-	for (unsigned int round = 0; round < 300; round++) {
+	for (round = 0; kq_more(round, 300, start); round++) {
 		struct waiter first = { .timeout_us = 1000 }, second = { 0 };
 		pthread_t one, two;
 		long long end;
@@ -152,7 +155,8 @@ KQ_TEST_EACH(timeout_passes_it_on, "KQ-079 KQ-080",
 		timed_out += first.left && !first.result;
 		release(&first, one, &second, two);
 	}
-	kq_diag("the first waiter timed out in %u of 300 rounds", timed_out);
+	kq_diag("the first waiter timed out in %u of %u rounds", timed_out,
+		round);
 }
 
 static void ignore_signal(int signal)
@@ -164,10 +168,11 @@ KQ_TEST_EACH(signal_passes_it_on, "KQ-076 KQ-079",
 	     "a waiter interrupted as the event comes passes it on", fd_entries)
 {
 	const struct sigaction action = { .sa_handler = ignore_signal };
-	unsigned int interrupted = 0;
+	unsigned int interrupted = 0, round;
+	long long start = kq_now();
 
 	ASSERT_SYS(sigaction(SIGUSR1, &action, NULL));
-	for (unsigned int round = 0; round < 300; round++) {
+	for (round = 0; kq_more(round, 300, start); round++) {
 		struct waiter first = { .timeout_us = -1 }, second = { 0 };
 		pthread_t one, two;
 
@@ -189,8 +194,8 @@ KQ_TEST_EACH(signal_passes_it_on, "KQ-076 KQ-079",
 		interrupted += first.left && first.result == -EINTR;
 		release(&first, one, &second, two);
 	}
-	kq_diag("the first waiter was interrupted in %u of 300 rounds",
-		interrupted);
+	kq_diag("the first waiter was interrupted in %u of %u rounds",
+		interrupted, round);
 }
 
 static const struct {
@@ -238,13 +243,14 @@ KQ_TEST_EACH(many_waiters_lose_nothing, "KQ-079 KQ-081",
 	enum { WAITERS = 6, EVENTS = 1000 };
 	struct waiter waiters[WAITERS] = { 0 };
 	pthread_t threads[WAITERS];
+	long long start = kq_now();
 	int kq = kq_new();
 
 	delivered = 0;
 	for (int i = 0; i < WAITERS; i++)
 		waiters[i].left = true;
 	ASSERT_OK(kq_add(kq, USER, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
-	for (int event = 1; event <= EVENTS; event++) {
+	for (int event = 1; kq_more(event, EVENTS, start); event++) {
 		for (int i = 0; i < WAITERS; i++) {
 			if (!waiters[i].left)
 				continue;
