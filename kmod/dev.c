@@ -24,11 +24,15 @@ static void kq_pollwork(struct irq_work *work)
 	struct kq *kq = container_of(work, struct kq, pollwork);
 
 	wake_up_poll(&kq->pollq, EPOLLIN | EPOLLRDNORM);
+	kq_put(kq);
 }
 
-static void kq_free_rcu(struct rcu_head *rcu)
+static void kq_free(struct work_struct *work)
 {
-	kfree(container_of(rcu, struct kq, rcu));
+	struct kq *kq = container_of(to_rcu_work(work), struct kq, freework);
+
+	kq_index_free(kq);
+	kfree(kq);
 	if (atomic_dec_and_test(&kq_count))
 		wake_up_all(&kq_gone);
 }
@@ -36,14 +40,13 @@ static void kq_free_rcu(struct rcu_head *rcu)
 /**
  * kq_put() - drop a reference on a queue
  * @kq: queue
+ *
+ * From any context: the rest is done in a worker.
  */
 void kq_put(struct kq *kq)
 {
-	if (!refcount_dec_and_test(&kq->refs))
-		return;
-	irq_work_sync(&kq->pollwork);
-	kq_index_free(kq);
-	call_rcu(&kq->rcu, kq_free_rcu);
+	if (refcount_dec_and_test(&kq->refs))
+		queue_rcu_work(kq_wq, &kq->freework);
 }
 
 static int kq_open(struct inode *inode, struct file *file)
@@ -66,6 +69,7 @@ static int kq_open(struct inode *inode, struct file *file)
 	INIT_LIST_HEAD(&kq->watchers);
 	init_waitqueue_head(&kq->pollq);
 	init_irq_work(&kq->pollwork, kq_pollwork);
+	INIT_RCU_WORK(&kq->freework, kq_free);
 	get_random_bytes(&kq->key, sizeof(kq->key));
 	kq->files = current->files;
 	refcount_set(&kq->refs, 1);
@@ -115,13 +119,14 @@ static __poll_t kq_poll(struct file *file, poll_table *pt)
 	struct kq *kq = file->private_data;
 	struct kq_drops drops = { .list = LLIST_HEAD_INIT(drops.list) };
 	__poll_t mask = 0;
+	u32 arrivals;
 
 	poll_wait(file, &kq->pollq, pt);
 	if (READ_ONCE(kq->files) != current->files)
 		return EPOLLERR;
 	kq_recheck(kq, &drops, 0, NULL);
 	kq_drops_defer(&drops);
-	if (kq_look(kq))
+	if (kq_look(kq, &arrivals))
 		mask = EPOLLIN | EPOLLRDNORM;
 	return READ_ONCE(kq->dead) ? EPOLLERR : mask;
 }

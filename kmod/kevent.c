@@ -4,6 +4,7 @@
  * (a ->ioctl that answers FIONREAD into the caller's own slot excepted).
  */
 #include <linux/minmax.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/time32.h>
@@ -109,6 +110,9 @@ void kq_call_put(struct kq_call *call, int i, struct kq_knote *kn, const struct 
  * @call: the call; got advances
  * @n: records in the buffer
  *
+ * The knotes are in flux and pin their files, so this does not wait for a page:
+ * see kq_call_fault().
+ *
  * Return: how many whole records reached the user.
  */
 int kq_call_flush(struct kq_call *call, int n)
@@ -118,10 +122,23 @@ int kq_call_flush(struct kq_call *call, int n)
 
 	if (!n)
 		return 0;
+	pagefault_disable();
 	left = copy_to_user(kq_call_slot(call, 0), &call->out, size);
+	pagefault_enable();
 	n = (size - left) / call->args.record_size;
 	call->got += n;
 	return n;
+}
+
+/**
+ * kq_call_fault() - bring in the page that kq_call_flush() stopped at
+ * @call: the call; nothing is in flux
+ *
+ * Return: 0 or -EFAULT.
+ */
+int kq_call_fault(const struct kq_call *call)
+{
+	return fault_in_writeable(kq_call_slot(call, 0), call->args.record_size) ? -EFAULT : 0;
 }
 
 /**

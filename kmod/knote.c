@@ -67,8 +67,12 @@ static void kq_rouse_pollers(struct kq *kq)
 	 * Pairs with kq->lock in kq_look(): a poller joins pollq before it looks
 	 * under the lock, so either it sees the change or we see it.
 	 */
-	if (waitqueue_active(&kq->pollq) && !kq->dead)
-		irq_work_queue(&kq->pollwork);
+	kq->arrivals++;
+	if (!waitqueue_active(&kq->pollq) || kq->dead)
+		return;
+	refcount_inc(&kq->refs);
+	if (!irq_work_queue(&kq->pollwork))
+		kq_put(kq);
 }
 
 static void kq_enqueue(struct kq_knote *kn, bool quiet)
@@ -209,16 +213,18 @@ static void kq_returned(struct kq *kq)
 /**
  * kq_look() - what a poller sees
  * @kq: queue; the caller has joined pollq
+ * @arrivals: changes whenever pollq is woken
  *
  * Return: knotes that are, or may be, ready.
  */
-u32 kq_look(struct kq *kq)
+u32 kq_look(struct kq *kq, u32 *arrivals)
 {
 	unsigned long flags;
 	u32 n;
 
 	raw_spin_lock_irqsave(&kq->lock, flags);
 	n = kq->nready + kq->held;
+	*arrivals = kq->arrivals;
 	if (kq->away)
 		kq->relook = true;
 	raw_spin_unlock_irqrestore(&kq->lock, flags);
@@ -318,7 +324,7 @@ int kq_flux_wait(struct kq *kq, struct kq_drops *drops)
  */
 bool kq_knote_stale(const struct kq_knote *kn, const struct kq_result *res, bool strong)
 {
-	if (!(kn->flags & EV_CLEAR) || !res->socket)
+	if (!(kn->flags & EV_CLEAR) || !res->keyed)
 		return false;
 	if (res->flags & EV_EOF)
 		return (kn->status & KN_SEEN_EOF) && kn->token == res->token;
@@ -335,7 +341,7 @@ bool kq_knote_stale(const struct kq_knote *kn, const struct kq_result *res, bool
  */
 void kq_knote_seen(struct kq_knote *kn, bool ready, const struct kq_result *res)
 {
-	if (!(kn->flags & EV_CLEAR) || !res->socket)
+	if (!(kn->flags & EV_CLEAR) || !res->keyed)
 		return;
 	kn->status &= ~(KN_SEEN | KN_SEEN_EOF);
 	if (!ready)

@@ -103,8 +103,10 @@
  * mark and close      an inode mark is left in process context only: the close
  *                     hook hands such a kq_fd to the closing task's work.
  * wake-up and release a kq_fd leaves every wait queue before it is freed;
- *                     kq->pollwork is synced before the kq is freed, and is
- *                     not queued once kq->dead is set.
+ *                     kq->pollwork holds a reference on the kq while it is
+ *                     queued, and is not queued once kq->dead is set. Waiting
+ *                     for it instead would cost each close a grace period on
+ *                     PREEMPT_RT.
  * POLLFREE            the callback unlinks its entry, then clears wait->head
  *                     with release, its last access; removal reads wait->head
  *                     with acquire under rcu_read_lock(), which keeps the head.
@@ -378,8 +380,10 @@ struct kq_waiter {
  * @walk: [q] the last walk of kq_recheck() that came here
  * @nest_mark: under kq_nest_mutex: last graph walk that came here
  * @nest_depth: under kq_nest_mutex: what that walk found
- * @refs: the open file, and every kq_fd
- * @rcu: frees it
+ * @arrivals: [q] counts what a poller is told of
+ * @refs: the open file, every kq_fd, and @pollwork while it is queued
+ * @freework: frees it, after a grace period: the end of @pollwork's own code
+ *            still looks at it
  */
 struct kq {
 	raw_spinlock_t lock;
@@ -412,8 +416,9 @@ struct kq {
 	u64 walk;
 	u64 nest_mark;
 	int nest_depth;
+	u32 arrivals;
 	refcount_t refs;
-	struct rcu_head rcu;
+	struct rcu_work freework;
 };
 
 /**
@@ -433,7 +438,7 @@ struct kq_drops {
  * @data: data word
  * @fflags: fflags word
  * @flags: EV_EOF or 0
- * @socket: new data comes with a keyed wake-up; see kq_knote_stale()
+ * @keyed: new data comes with a keyed wake-up; see kq_knote_stale()
  * @counted: @token changes whenever there is anything new
  * @token: with @counted a position in the stream, with EV_EOF the error
  * @walk: of the recheck this evaluation belongs to, 0 for none
@@ -444,7 +449,7 @@ struct kq_result {
 	s64 data;
 	u32 fflags;
 	u16 flags;
-	bool socket;
+	bool keyed;
 	bool counted;
 	bool report;
 	u32 token;
@@ -520,7 +525,7 @@ struct kq_glance {
 struct kq_call;
 int kq_scan(struct kq *kq, struct kq_call *call);
 void kq_recheck(struct kq *kq, struct kq_drops *drops, u64 walk, struct kq_glance *glance);
-u32 kq_look(struct kq *kq);
+u32 kq_look(struct kq *kq, u32 *arrivals);
 
 /* kevent.c */
 long kq_kevent(struct kq *kq, void __user *uargs, size_t usize);

@@ -29,6 +29,7 @@ struct kq_call {
 void kq_call_put(struct kq_call *call, int i, struct kq_knote *kn, const struct kq_result *res);
 int kq_call_flush(struct kq_call *call, int n);
 void __user *kq_call_slot(const struct kq_call *call, int i);
+int kq_call_fault(const struct kq_call *call);
 int kq_call_save(struct kq_call *call);
 
 #endif /* KQ_CALL_H */

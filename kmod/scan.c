@@ -173,18 +173,21 @@ static void kq_taken_delivered(struct kq_taken *t)
 
 /*
  * Puts the batch back. The first @copied of those that were ready reached the
- * user; the rest of them return to the head of the list in their order.
+ * user; the rest of them return to the head of the list in their order, before
+ * the mark: this call tries again.
  */
-static void kq_batch_settle(struct kq *kq, struct kq_batch *batch, int copied,
-			    struct kq_drops *drops)
+static void kq_batch_settle(struct kq *kq, struct kq_batch *batch, struct kq_knote *mark,
+			    int copied, struct kq_drops *drops)
 {
 	struct list_head *head = &kq->ready;
+	bool short_copy = false;
 	struct kq_taken *t;
 
 	for (t = batch->taken; t < batch->taken + batch->n; t++) {
 		if (t->fate != KQ_READY)
 			continue;
-		if (copied-- <= 0)
+		short_copy = copied-- <= 0;
+		if (short_copy)
 			t->fate = KQ_BACK;
 		else if (kq_filter_ops(t->kn)->commit)
 			kq_filter_ops(t->kn)->commit(t->kn, &t->res);
@@ -213,6 +216,8 @@ static void kq_batch_settle(struct kq *kq, struct kq_batch *batch, int copied,
 			head = &kn->link;
 		}
 	}
+	if (short_copy && list_empty(&mark->link))
+		list_add(&mark->link, head);
 	raw_spin_unlock_irq(&kq->lock);
 
 	for (t = batch->taken; t < batch->taken + batch->n; t++) {
@@ -243,10 +248,12 @@ static int kq_collect(struct kq *kq, struct kq_call *call)
 		kq_batch_take(kq, &batch, &mark, call);
 		n = kq_batch_eval(&batch, call);
 		copied = kq_call_flush(call, n);
-		kq_batch_settle(kq, &batch, copied, &call->drops);
+		kq_batch_settle(kq, &batch, &mark, copied, &call->drops);
 		if (copied < n) {
-			err = -EFAULT;
-			break;
+			batch.end = false;
+			err = kq_call_fault(call);
+			if (err)
+				break;
 		}
 		if (fatal_signal_pending(current))
 			break;
@@ -300,7 +307,8 @@ void kq_recheck(struct kq *kq, struct kq_drops *drops, u64 walk, struct kq_glanc
 
 		memset(&res, 0, sizeof(res));
 		res.walk = walk;
-		ready = kq_knote_current(kn) && kq_filter_ops(kn)->eval(kn, &res);
+		ready = kq_knote_current(kn) && kq_filter_ops(kn)->eval(kn, &res) &&
+			!kq_knote_stale(kn, &res, true);
 		cond_resched();
 
 		raw_spin_lock_irq(&kq->lock);

@@ -61,7 +61,9 @@ static bool kqf_queue_read(struct kq_fd *kfd, struct kq_result *res)
 	/* Depth is bounded by KQ_MAX_DEPTH, see nest.c. */
 	kq_recheck(inner, &drops, res->walk, NULL);
 	kq_drops_defer(&drops);
-	res->data = kq_look(inner);
+	res->data = kq_look(inner, &res->token);
+	res->counted = true;
+	res->keyed = true;
 	return res->data > 0;
 }
 

@@ -165,7 +165,7 @@ bool kqf_sock_read(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res
 	struct sock *sk = kqf_sk(kfd);
 	int shutdown, err;
 
-	res->socket = true;
+	res->keyed = true;
 	if (!kqf_is_stream(sk))
 		return kqf_dgram_read(kfd, sk, kn, res);
 
@@ -266,7 +266,7 @@ bool kqf_sock_write(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *re
 	bool ready = false;
 	int err;
 
-	res->socket = true;
+	res->keyed = true;
 	if (!kqf_is_stream(sk))
 		return kqf_dgram_write(kfd, sk, kn, res);
 	if (READ_ONCE(sk->sk_state) == TCP_LISTEN)
