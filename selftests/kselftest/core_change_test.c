@@ -112,7 +112,7 @@ KQ_TEST_EACH(missing, "KQ-031", "any change without EV_ADD of a missing knote fa
 	ASSERT_ERR(kq_del(kq, fds[1], variant->filter), ENOENT);
 }
 
-KQ_TEST_EACH(impossible_descriptors, "KQ-032", "a filter of descriptors fails EBADF for what is not open", descriptor_filters)
+KQ_TEST_EACH(impossible_descriptors, "KQ-032", "descriptors that are not open fail EBADF", descriptor_filters)
 {
 	static const unsigned int actions[] = { EV_ADD, EV_DELETE, EV_ENABLE, EV_DISABLE, 0 };
 	uintptr_t idents[] = { -1, 0x7fffffff, 0x80000000u, 0xffffffffu, 0, 0 };
@@ -170,7 +170,7 @@ KQ_TEST(neighbours_with_room, "KQ-035 KQ-036", "with room, what comes before and
 	ASSERT_TRUE(user_exists(kq, 3));
 }
 
-KQ_TEST(neighbours_without_room, "KQ-035 KQ-037", "without room, what comes before a failing change is applied, not what comes after")
+KQ_TEST(neighbours_without_room, "KQ-035 KQ-037", "without room, the changes after a failing one are not applied")
 {
 	struct kevent changes[4] = {
 		user(1, EV_ADD), user(2, EV_DELETE), user(3, EV_ADD), user(4, EV_DELETE),

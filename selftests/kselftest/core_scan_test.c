@@ -53,7 +53,7 @@ KQ_TEST_EACH(edge, "KQ-062", "an EV_CLEAR knote is delivered once per change", k
 	kq_fence(kq);
 }
 
-KQ_TEST_EACH(edge_again, "KQ-063", "a repeated EV_ADD delivers an EV_CLEAR knote again while its condition holds", kq_streams)
+KQ_TEST_EACH(edge_again, "KQ-063", "a change delivers an EV_CLEAR knote again while its condition holds", kq_streams)
 {
 	static const unsigned int changes[] = { EV_ADD | EV_CLEAR, EV_ADD, EV_ENABLE, 0 };
 	int kq = kq_new(), fds[2];
@@ -179,7 +179,7 @@ KQ_TEST(durable_dispatch, "KQ-069", "EV_DISPATCH stays in the flags through trig
 	}
 }
 
-KQ_TEST_EACH(forced, "KQ-070", "EV_FORCEONESHOT delivers once whatever the condition, then the knote is gone", kq_streams)
+KQ_TEST_EACH(forced, "KQ-070", "EV_FORCEONESHOT delivers once whatever the condition", kq_streams)
 {
 	int kq = kq_new(), fds[2];
 

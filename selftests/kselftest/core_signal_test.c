@@ -33,7 +33,7 @@ static const struct {
 	{ "restart_timeout", SA_RESTART, true },
 };
 
-KQ_TEST_EACH(interrupted, "KQ-075", "a handled signal ends the wait with EINTR, the changes stay applied", interruptions)
+KQ_TEST_EACH(interrupted, "KQ-075", "a handled signal ends the wait with EINTR, changes stay", interruptions)
 {
 	const struct timespec hour = { 3600, 0 };
 	struct kevent change;

@@ -31,7 +31,7 @@ static const struct {
 	{ "timeout", BY_TIMEOUT },
 };
 
-KQ_TEST_EACH(wakeup_is_passed_on, "KQ-077 KQ-076 KQ-079", "a waiter that leaves as an event comes does not keep the wake-up", leavers)
+KQ_TEST_EACH(wakeup_is_passed_on, "KQ-077 KQ-076 KQ-079", "a waiter that leaves passes its wake-up on", leavers)
 {
 	enum { ROUNDS = 200 };
 	const struct timespec two_ms = { 0, 2 * KQ_MS };
@@ -66,6 +66,29 @@ KQ_TEST_EACH(wakeup_is_passed_on, "KQ-077 KQ-076 KQ-079", "a waiter that leaves 
 		kq_join(stayer.thread);
 		ASSERT_EQ(stayer.result, 1);
 		kq_none(kq);
+	}
+}
+
+KQ_TEST(event_is_passed_on_by_a_fault, "KQ-019 KQ-079", "a waiter that cannot write the event leaves it to another")
+{
+	struct kevent *bad = kq_bad_page(PROT_READ);
+	int kq = kq_new();
+
+	ASSERT_OK(kq_add(kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
+	for (int i = 0; i < 50; i++) {
+		struct kq_waiter unable = { .kq = kq, .room = bad }, able = { .kq = kq };
+
+		kq_start_sleeper(&unable);
+		kq_start_sleeper(&able);
+		ASSERT_OK(kq_trigger(kq, 1));
+		kq_join(able.thread);
+		ASSERT_EQ(able.result, 1);
+		/* It may not have been woken at all. */
+		ASSERT_OK(kq_trigger(kq, 1));
+		kq_join(unable.thread);
+		ASSERT_EQ(unable.result, -1);
+		ASSERT_EQ(unable.error, EFAULT);
+		ASSERT_EQ(kq_one(kq).ident, 1);
 	}
 }
 
@@ -190,7 +213,7 @@ static void watch_source(struct source *source, bool recorded)
 			 EV_CLEAR, 0, 0, NULL));
 }
 
-KQ_TEST_EACH(caused_during_delivery, "KQ-081", "an event caused while the knote is delivered is delivered by the next call", sources)
+KQ_TEST_EACH(caused_during_delivery, "KQ-081", "an event caused during delivery is in the next call", sources)
 {
 	struct source source;
 	pthread_t thread;

@@ -379,6 +379,7 @@ struct kq_waiter {
 	int kq;
 	const struct timespec *timeout;
 	const struct kevent *change;	/* one, or NULL */
+	struct kevent *room;		/* where the event goes; NULL: event */
 	pthread_t thread;
 	struct kevent event;
 	volatile int result, error;
@@ -393,7 +394,8 @@ static inline void *kq_run_waiter(void *argument)
 
 	waiter->tid = kq_gettid();
 	result = kevent(waiter->kq, waiter->change, !!waiter->change,
-			&waiter->event, 1, waiter->timeout);
+			waiter->room ? waiter->room : &waiter->event, 1,
+			waiter->timeout);
 	/* No cancellation point from here on. */
 	waiter->error = errno;
 	waiter->result = result;
