@@ -398,6 +398,8 @@ int kq_scan(struct kq *kq, struct kq_call *call)
 	for (;;) {
 		kq_recheck(kq, &call->drops, 0, &glance);
 		ret = only_wait ? !!READ_ONCE(kq->nready) : kq_collect(kq, call);
+		if (!ret && READ_ONCE(kq->dead))
+			ret = -EBADF;
 		if (ret)
 			break;
 		if (call->poll || (woken && ktime_after(ktime_get(), call->deadline)))

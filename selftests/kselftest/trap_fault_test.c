@@ -110,10 +110,11 @@ KQ_TEST_EACH(others_go_on_during_delivery, "KQ-246 KQ-079",
 	ASSERT_OK(kq_add(caller.kq, 77, EVFILT_USER, EV_CLEAR, NOTE_TRIGGER, 0,
 			 NULL));
 	start(&caller, &region);
+	/* What could not be written is there for the next to ask. */
+	ASSERT_EQ(kq_one(caller.kq).ident, 77);
 	fd_assert_queue_works(caller.kq);
 	finish(&caller, &region);
-	ASSERT_EQ(caller.result, 1);
-	ASSERT_EQ(caller.events[0].ident, 77);
+	ASSERT_EQ(caller.result, 0);
 	kq_none(caller.kq);
 }
 
