@@ -46,7 +46,8 @@ static void answer(int listener, int file, int number)
 	};
 
 	ASSERT_SYS(ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, question));
-	put.id = reply.id = question->id;
+	put.id = question->id;
+	reply.id = question->id;
 	ASSERT_EQ(ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &put), number);
 	ASSERT_SYS(ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply));
 }

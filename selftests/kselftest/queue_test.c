@@ -63,7 +63,8 @@ static bool by_select(int kq, bool *other)
 
 	FD_ZERO(&in);
 	FD_SET(kq, &in);
-	out = except = in;
+	out = in;
+	except = in;
 	ASSERT_SYS(select(kq + 1, &in, &out, &except, &now));
 	*other = FD_ISSET(kq, &out) || FD_ISSET(kq, &except);
 	return FD_ISSET(kq, &in);

@@ -83,7 +83,7 @@ static void *wait_for_one(void *argument)
 	return NULL;
 }
 
-/* A late acknowledgement may wake it before the peer reads. */
+/* A late acknowledgment may wake it before the peer reads. */
 static void await_asleep(struct waiter *waiter)
 {
 	while (!waiter->left && (!waiter->tid || !kq_is_waiting(waiter->tid)))
@@ -183,7 +183,7 @@ KQ_TEST_EACH(low_water_mark_wakes, "KQ-141",
 	small_buffers(fds);
 	ASSERT_OK(kq_add(kq, fds[1], EVFILT_WRITE, EV_ONESHOT, 0, 0, NULL));
 	mark = kq_next(kq).data;
-	/* All the room there is: reached by the last acknowledgement only. */
+	/* All the room there is: reached by the last acknowledgment only. */
 	add_without_room(kq, fds[1], variant->flags, NOTE_LOWAT, mark);
 	event = wait_while_draining(kq, fds[0], fds[1]);
 	ASSERT_GE(event.data, mark);

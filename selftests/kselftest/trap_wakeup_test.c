@@ -103,8 +103,10 @@ static void make_queue(struct waiter *first, struct waiter *second,
 {
 	int kq = kq_new();
 
-	first->entry = second->entry = entry;
-	first->kq = second->kq = kq;
+	first->entry = entry;
+	second->entry = entry;
+	first->kq = kq;
+	second->kq = kq;
 	second->timeout_us = -1;
 	delivered = 0;
 	ASSERT_OK(kq_add(kq, USER, EVFILT_USER, EV_CLEAR, 0, 0, NULL));

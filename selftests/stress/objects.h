@@ -72,7 +72,8 @@ static inline int object_tcp_pair(int fd[2])
 	const struct linger reset = { .l_onoff = 1 };
 	int listener = object_listener();
 
-	fd[0] = fd[1] = -1;
+	fd[0] = -1;
+	fd[1] = -1;
 	if (listener < 0 || getsockname(listener, (void *)&address, &length))
 		goto out;
 	fd[0] = socket(AF_INET, SOCK_STREAM, 0);
@@ -126,7 +127,8 @@ static inline int object_make(enum object_kind kind, int fd[2])
 	struct sockaddr_in address = object_address(0);
 	sigset_t set;
 
-	fd[0] = fd[1] = -1;
+	fd[0] = -1;
+	fd[1] = -1;
 	switch (kind) {
 	case OBJ_PIPE:
 		return pipe2(fd, O_NONBLOCK);
