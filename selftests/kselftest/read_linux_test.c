@@ -228,13 +228,6 @@ KQ_TEST(pidfd_end, "KQ-137",
 	int kq = kq_new(), hold[2], fd;
 	pid_t child;
 
-	/*
-	 * Opening one makes the kernel patch its scheduler under the feet of the
-	 * other processors, which QEMU's emulated ones answer with a stray
-	 * breakpoint now and then.
-	 */
-	if (emulated() && sysconf(_SC_NPROCESSORS_ONLN) > 1)
-		KQ_SKIP("emulated processors do not bear the kernel's code being patched");
 	kq_pipe(hold);
 	child = kq_fork();
 	if (!child) {
@@ -364,6 +357,13 @@ KQ_TEST(perf_event_of_a_dead_task, "KQ-136",
 	int kq = kq_new(), hold[2], fd;
 	pid_t child;
 
+	/*
+	 * Opening one makes the kernel patch its scheduler under the feet of the
+	 * other processors, which QEMU's emulated ones answer with a stray
+	 * breakpoint now and then.
+	 */
+	if (emulated() && sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		KQ_SKIP("emulated processors do not bear the kernel's code being patched");
 	kq_pipe(hold);
 	child = kq_fork();
 	if (!child) {
