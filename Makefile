@@ -94,12 +94,11 @@ ifeq ($(DESTDIR),)
 	@packaging/module.sh check
 endif
 	@$(MAKE) --no-print-directory dkms-source
-	install -D -m 644 packaging/60-kqueue.rules $(DESTDIR)$(UDEVDIR)/60-kqueue.rules
-	install -D -m 644 packaging/kqueue.modules-load $(DESTDIR)$(MODULESLOADDIR)/kqueue.conf
 ifeq ($(DESTDIR),)
-	-@! command -v udevadm >/dev/null || udevadm control --reload
 	@packaging/module.sh install
 endif
+	install -D -m 644 packaging/60-kqueue.rules $(DESTDIR)$(UDEVDIR)/60-kqueue.rules
+	install -D -m 644 packaging/kqueue.modules-load $(DESTDIR)$(MODULESLOADDIR)/kqueue.conf
 
 # Exactly the files DKMS builds from.
 dkms-source:
