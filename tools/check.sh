@@ -60,7 +60,8 @@ count_googletest() {
 step() {
 	local name=$1 log=$2 kind=$3 status=0 begun=$EPOCHSECONDS passed=0 failed=0 skipped=0 sum=''
 	shift 3
-	"$@" >"$results/$log" 2>"$results/$name.err" </dev/null || status=$?
+	# It ends when this check is ended.
+	setpriv --pdeathsig TERM "$@" >"$results/$log" 2>"$results/$name.err" </dev/null || status=$?
 	case $kind in
 	totals) sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$results/$log" | tail -n 1) ;;
 	googletest) sum=$(count_googletest <"$results/$log") ;;
