@@ -147,6 +147,27 @@ KQ_TEST(many_events_many_waiters, "KQ-079", "eight events at once wake eight wai
 	}
 }
 
+static void *collect_many(void *argument)
+{
+	int kq = *(int *)argument;
+
+	for (int i = 0; i < 3000; i++)
+		ASSERT_EQ(kq_next(kq).ident, 1);
+	return NULL;
+}
+
+KQ_TEST(level_for_all, "KQ-060 KQ-079", "a level condition keeps every caller awake, also while another takes it")
+{
+	pthread_t threads[3];
+	int kq = kq_new();
+
+	ASSERT_OK(kq_add(kq, 1, EVFILT_USER, 0, NOTE_TRIGGER, 0, NULL));
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		threads[i] = kq_thread(collect_many, &kq);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		kq_join(threads[i]);
+}
+
 static const struct {
 	const char *name;
 	unsigned int before, change;
