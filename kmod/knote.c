@@ -22,9 +22,23 @@ void kq_knote_init(struct kq_knote *kn, struct kq *kq, u8 filter)
 	kn->filter = filter;
 }
 
-static void kq_waiter_wake(struct kq_waiter *waiter)
+/**
+ * kq_waiter_leave() - take a thread off the list it sleeps on
+ * @kq: queue, locked
+ * @waiter: the thread; may be off the list already
+ */
+void kq_waiter_leave(struct kq *kq, struct kq_waiter *waiter)
 {
+	lockdep_assert_held(&kq->lock);
 	list_del_init(&waiter->link);
+	if (waiter->missed && waiter->epoch == kq->epoch)
+		kq->missed--;
+	waiter->missed = false;
+}
+
+static void kq_waiter_wake(struct kq *kq, struct kq_waiter *waiter)
+{
+	kq_waiter_leave(kq, waiter);
 	waiter->picked = true;
 	/* The thread takes kq->lock before it leaves: the task stays valid. */
 	wake_up_process(waiter->task);
@@ -41,7 +55,22 @@ void kq_wake_one(struct kq *kq)
 	lockdep_assert_held(&kq->lock);
 	waiter = list_first_entry_or_null(&kq->waiters, struct kq_waiter, link);
 	if (waiter)
-		kq_waiter_wake(waiter);
+		kq_waiter_wake(kq, waiter);
+}
+
+/* A level knote is back that a thread would have taken had it not been in flux. */
+static void kq_wake_missed(struct kq *kq)
+{
+	struct kq_waiter *waiter;
+
+	if (!kq->missed)
+		return;
+	list_for_each_entry(waiter, &kq->waiters, link) {
+		if (!waiter->missed || waiter->epoch != kq->epoch)
+			continue;
+		kq_waiter_wake(kq, waiter);
+		return;
+	}
 }
 
 /**
@@ -88,6 +117,7 @@ static void kq_enqueue(struct kq_knote *kn, bool quiet)
 	kq->nready++;
 	if (quiet) {
 		kn->status |= KN_QUIET;
+		kq_wake_missed(kq);
 	} else {
 		kq_wake_one(kq);
 		kq_rouse_pollers(kq);
@@ -190,7 +220,7 @@ void kq_flux_wake(struct kq *kq)
 
 	lockdep_assert_held(&kq->lock);
 	list_for_each_entry_safe(waiter, next, &kq->fluxers, link)
-		kq_waiter_wake(waiter);
+		kq_waiter_wake(kq, waiter);
 }
 
 /*
@@ -206,7 +236,7 @@ static void kq_returned(struct kq *kq)
 		return;
 	kq->relook = false;
 	list_for_each_entry_safe(waiter, next, &kq->waiters, link)
-		kq_waiter_wake(waiter);
+		kq_waiter_wake(kq, waiter);
 	kq_rouse_pollers(kq);
 }
 
@@ -231,26 +261,13 @@ u32 kq_look(struct kq *kq, u32 *arrivals)
 	return n;
 }
 
-/**
- * kq_flux_end() - give a knote back
- * @kn: knote in flux, queue locked
- * @quiet: if it is queued, that is a level condition somebody has just taken:
- *         wake nobody but those who looked while it was in flux
- *
- * Does what was held back: an activation queues it, a removal is reported.
- *
- * Return: true if it was removed meanwhile and the caller has to tear down its
- * descriptor or note.
- */
-bool kq_flux_end(struct kq_knote *kn, bool quiet)
+static bool kq_flux_leave(struct kq_knote *kn, bool quiet)
 {
 	struct kq *kq = kn->kq;
 
 	lockdep_assert_held(&kq->lock);
-	/* Somebody went to sleep who would have taken it. */
-	quiet = quiet && !kq->missed;
-	if (kn->status & KN_HELD && !--kq->held)
-		kq->missed = false;
+	if (kn->status & KN_HELD)
+		kq->held--;
 	if (kn->status & KN_AWAY) {
 		kq->away--;
 		kq_returned(kq);
@@ -282,6 +299,29 @@ bool kq_flux_end(struct kq_knote *kn, bool quiet)
 }
 
 /**
+ * kq_flux_end() - give a knote back
+ * @kn: knote in flux, queue locked
+ * @quiet: if it is queued, that is a level condition somebody has just taken:
+ *         wake nobody but those who looked while it was in flux
+ *
+ * Does what was held back: an activation queues it, a removal is reported.
+ *
+ * Return: true if it was removed meanwhile and the caller has to tear down its
+ * descriptor or note.
+ */
+bool kq_flux_end(struct kq_knote *kn, bool quiet)
+{
+	struct kq *kq = kn->kq;
+	bool bury = kq_flux_leave(kn, quiet);
+
+	if (!kq->held && !kq->nready) {
+		kq->epoch++;
+		kq->missed = 0;
+	}
+	return bury;
+}
+
+/**
  * kq_flux_wait() - sleep until some knote of the queue leaves flux
  * @kq: queue, locked with interrupts off by raw_spin_lock_irq(); is unlocked
  * @drops: files this call dropped, not to be kept while it sleeps
@@ -303,7 +343,7 @@ int kq_flux_wait(struct kq *kq, struct kq_drops *drops)
 	__set_current_state(TASK_RUNNING);
 
 	raw_spin_lock_irq(&kq->lock);
-	list_del_init(&waiter.link);
+	kq_waiter_leave(kq, &waiter);
 	raw_spin_unlock_irq(&kq->lock);
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }

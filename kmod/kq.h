@@ -132,9 +132,9 @@
  * kq->waiters. A picked thread scans before it looks at signals or the clock;
  * if it leaves without an event while the ready list is not empty it picks the
  * next (kq_pass_wake()). A thread that goes to sleep while another one's scan
- * has queued knotes in flux sets kq->missed: what goes back to the list then
- * wakes. A level knote that was delivered goes back without waking anybody else,
- * as KN_QUIET: its next activation wakes although it is queued. Knotes nobody
+ * has queued knotes in flux would have taken one: it is counted in kq->missed. A
+ * level knote that was delivered goes back without waking anybody but the first
+ * of those, as KN_QUIET: its next activation wakes although it is queued. Knotes nobody
  * wakes are looked at by every call; a call that finds some in flux elsewhere
  * sleeps only until they come back (kq->relook). poll() counts queued knotes in
  * flux as ready: it may be wrong, but never silent.
@@ -340,18 +340,23 @@ struct kq_table {
  * @link: [q] kq->waiters or kq->fluxers
  * @task: the thread
  * @picked: [q] an enqueue chose this thread
+ * @missed: [q] counted in kq->missed, if of this epoch
+ * @epoch: [q] kq->epoch when it went to sleep
  */
 struct kq_waiter {
 	struct list_head link;
 	struct task_struct *task;
 	bool picked;
+	bool missed;
+	u32 epoch;
 };
 
 /**
  * struct kq - one queue
  * @lock: see above
  * @dead: [q] the owner has gone: every call answers EBADF
- * @missed: [q] a waiter went to sleep while @held was not zero
+ * @missed: [q] waiters asleep since a time when @held was not zero
+ * @epoch: [q] grows when nothing is left that those could have missed
  * @relook: [q] a waiter or poller looked while @away was not zero
  * @nready: [q] knotes on @ready, those in flux not counted
  * @held: [q] knotes in flux that were queued before
@@ -388,8 +393,9 @@ struct kq_waiter {
 struct kq {
 	raw_spinlock_t lock;
 	bool dead;
-	bool missed;
 	bool relook;
+	u32 missed;
+	u32 epoch;
 	u32 nready;
 	u32 held;
 	u32 away;
@@ -472,6 +478,7 @@ void kq_flux_wake(struct kq *kq);
 void kq_knote_unlink(struct kq_knote *kn);
 void kq_pass_wake(struct kq *kq);
 void kq_wake_one(struct kq *kq);
+void kq_waiter_leave(struct kq *kq, struct kq_waiter *waiter);
 bool kq_knote_stale(const struct kq_knote *kn, const struct kq_result *res, bool strong);
 void kq_knote_seen(struct kq_knote *kn, bool ready, const struct kq_result *res);
 

@@ -419,7 +419,7 @@ void kq_clear(struct kq *kq)
 	kq->dead = true;
 	WRITE_ONCE(kq->files, NULL);
 	list_for_each_entry_safe(waiter, next, &kq->waiters, link) {
-		list_del_init(&waiter->link);
+		kq_waiter_leave(kq, waiter);
 		wake_up_process(waiter->task);
 	}
 	kq_flux_wake(kq);

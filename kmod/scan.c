@@ -353,8 +353,9 @@ static int kq_sleep(struct kq *kq, struct kq_call *call, const struct kq_glance 
 		return ret;
 	}
 	list_add_tail(&waiter.link, &kq->waiters);
-	if (kq->held)
-		kq->missed = true;
+	waiter.epoch = kq->epoch;
+	waiter.missed = kq->held;
+	kq->missed += waiter.missed;
 	if (glance->blind && kq->away)
 		kq->relook = true;
 	set_current_state(TASK_INTERRUPTIBLE);
@@ -367,7 +368,7 @@ static int kq_sleep(struct kq *kq, struct kq_call *call, const struct kq_glance 
 	__set_current_state(TASK_RUNNING);
 
 	raw_spin_lock_irq(&kq->lock);
-	list_del_init(&waiter.link);
+	kq_waiter_leave(kq, &waiter);
 	if (kq->dead)
 		ret = -EBADF;
 	else if (waiter.picked || kq->nready)

@@ -4,8 +4,9 @@
  * that crosses the border between user space and the module.
  *
  * All structures have the same bytes in 32-bit and 64-bit programs, hold no
- * holes and may grow at the end: the size is part of the ioctl number, missing
- * bytes count as zero, unknown bytes must be zero (else E2BIG).
+ * holes and may grow at the end: the size is part of the ioctl number. Less than
+ * the size given here is EINVAL, bytes a kernel does not know must be zero (else
+ * E2BIG).
  */
 #ifndef _UAPI_LINUX_KQUEUE_H
 #define _UAPI_LINUX_KQUEUE_H
