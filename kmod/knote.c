@@ -92,11 +92,11 @@ void kq_pass_wake(struct kq *kq)
 
 static void kq_rouse_pollers(struct kq *kq)
 {
+	kq->arrivals++;
 	/*
 	 * Pairs with kq->lock in kq_look(): a poller joins pollq before it looks
 	 * under the lock, so either it sees the change or we see it.
 	 */
-	kq->arrivals++;
 	if (!waitqueue_active(&kq->pollq) || kq->dead)
 		return;
 	refcount_inc(&kq->refs);
