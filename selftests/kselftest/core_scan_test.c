@@ -333,7 +333,8 @@ KQ_TEST_EACH(fault, "KQ-019", "an event that cannot be written is EFAULT and sta
 		ASSERT_ERRNO(kevent(kq, NULL, 0, bad[i], 8, &zero), EFAULT);
 		ASSERT_ERRNO(kevent(kq, NULL, 0, bad[i], 1, NULL), EFAULT);
 	}
-	for (int seen = 0, bits = 0; bits != 7; seen++) {
+	/* The timer's interrupt may come late: the others, level, go on meanwhile. */
+	for (int bits = 0; bits != 7;) {
 		struct kevent event;
 
 		ASSERT_EQ(kq_wait(kq, &event, 1, -1), 1);
@@ -348,7 +349,6 @@ KQ_TEST_EACH(fault, "KQ-019", "an event that cannot be written is EFAULT and sta
 			bits |= 4;
 			ASSERT_OK(kq_ctl(kq, 2, EVFILT_TIMER, EV_ADD, NOTE_SECONDS, 1000, NULL));
 		}
-		ASSERT_LE(seen, 8);
 	}
 	if (variant->flags)
 		kq_none(kq);
