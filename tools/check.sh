@@ -151,6 +151,12 @@ start_guests() {
 	start "${kernels[0]}-32bit" "${kernels[0]}-32bit.log" totals \
 		env KQ_BUILD="$top/build/kselftest32" "$tools/vm.sh" --kernel "${kernels[0]}" \
 		--timeout "$limit" -- selftests/run.sh abi core core_change timer user
+	# The way a kernel goes that keeps filp_flush from being traced.
+	if [ "$mode" != --debug ]; then
+		start 6.12-cloud-second-way 6.12-cloud-second-way.log totals \
+			"$tools/vm.sh" --kernel 6.12-cloud --param second_way=1 --timeout "$limit" -- \
+			selftests/run.sh fd_close fd_process trap_effect
+	fi
 	for kernel in "${kernels[@]}"; do
 		start "$kernel-stress" "$kernel-stress.log" status "$tools/vm.sh" --kernel "$kernel" \
 			--timeout $((stress_seconds + limit)) -- build/stress/stress "$stress_seconds"
