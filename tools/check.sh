@@ -178,6 +178,11 @@ main() {
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 
+	if [ "$mode" = --host ] && [ ! -e /dev/kqueue ]; then
+		echo "check.sh: there is no /dev/kqueue: load the module first (make install, or modprobe kqueue)"
+		echo "0 passed, 1 failed, 0 skipped"
+		exit 1
+	fi
 	if [ "$mode" != --host ]; then
 		prepare packages "$tools/install-deps.sh"
 		prepare kernels fetch_kernels
