@@ -24,9 +24,8 @@ namespace kq
 // Moves, does not copy. Calls on one queue may be made by any number of threads
 // at once; moving, closing and destroying it may not run beside them.
 //
-// A child of fork(2) has no queue: the kernel closes the number there, which may
-// then name another file. Such a child calls release() on what it inherited
-// before the object dies.
+// A child of fork(2) has no queue: every call on what it inherited fails with
+// EBADF there. Closing it there does not touch the parent's.
 //
 // wait() and apply() with room for events are cancellation points, and
 // cancellation unwinds the stack like an exception: none of them is noexcept,
