@@ -6,14 +6,14 @@
 #include "kq_test.h"
 #include "kq_fd.h"
 
-#define ROUNDS		2000
+#define ROUNDS		5000
 #define NUMBER		FD_HIGH
 #define OTHER		(FD_HIGH + 1)
 
 /*
  * A rival runs its action once per round. Both sides leave the gate within
- * nanoseconds of each other; a delay that changes from round to round moves
- * the one along the other.
+ * nanoseconds of each other; the lead of the one moves along the other from
+ * round to round, or follows whoever came first so that they meet.
  */
 struct rival {
 	void (*action)(struct rival *rival);
@@ -21,6 +21,7 @@ struct rival {
 	int peer;
 	volatile int error;
 	unsigned int gate, done;	/* rounds begun and ended */
+	int lead;		/* turns the rival is ahead of us, may be negative */
 	volatile bool stop;
 	long long start;
 	pthread_t thread;
@@ -32,17 +33,37 @@ static void delay(unsigned int turns)
 		;
 }
 
+/* One processor for us, another one for the rival, where there are two. */
+static void take_processor(int wanted)
+{
+	cpu_set_t allowed, mine;
+
+	ASSERT_SYS(sched_getaffinity(getpid(), sizeof(allowed), &allowed));
+	CPU_ZERO(&mine);
+	for (int i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &allowed) && wanted-- == 0)
+			CPU_SET(i, &mine);
+	if (CPU_COUNT(&mine))
+		ASSERT_SYS(sched_setaffinity(0, sizeof(mine), &mine));
+}
+
 static void *rival_run(void *argument)
 {
 	struct rival *rival = argument;
 
+	take_processor(1);
+	__atomic_store_n(&rival->done, 0, __ATOMIC_RELEASE);
 	for (unsigned int round = 1;; round++) {
+		unsigned int turns = 0;
+
 		while (__atomic_load_n(&rival->gate, __ATOMIC_ACQUIRE) != round) {
 			if (rival->stop)
 				return NULL;
-			sched_yield();
+			/* Yielding takes long enough to spoil the start. */
+			if (++turns > 100000)
+				sched_yield();
 		}
-		delay((round * 7) % 400);
+		delay(rival->lead < 0 ? -rival->lead : 0);
 		rival->action(rival);
 		__atomic_store_n(&rival->done, round, __ATOMIC_RELEASE);
 	}
@@ -50,8 +71,13 @@ static void *rival_run(void *argument)
 
 static void rival_start(struct rival *rival)
 {
-	rival->start = kq_now();
+	rival->done = -1;
 	rival->thread = kq_thread(rival_run, rival);
+	/* It chooses its processor before ours is taken from the list. */
+	while (__atomic_load_n(&rival->done, __ATOMIC_ACQUIRE))
+		sched_yield();
+	take_processor(0);
+	rival->start = kq_now();
 }
 
 static void rival_end(struct rival *rival)
@@ -64,10 +90,16 @@ static void rival_end(struct rival *rival)
 	for (unsigned int round = 1; \
 	     kq_more(round, ROUNDS, (rival)->start); round++)
 
-static void rival_go(struct rival *rival, unsigned int round)
+static void rival_meet(struct rival *rival, unsigned int round)
 {
 	__atomic_store_n(&rival->gate, round, __ATOMIC_RELEASE);
-	delay((round * 13) % 400);
+	delay(rival->lead > 0 ? rival->lead : 0);
+}
+
+static void rival_go(struct rival *rival, unsigned int round)
+{
+	rival->lead = (int)(round * 13 % 4000) - 2000;
+	rival_meet(rival, round);
 }
 
 static void rival_await(struct rival *rival, unsigned int round)
@@ -116,25 +148,84 @@ static void add_number(struct rival *rival)
 }
 
 KQ_TEST_LIMIT(add_against_close, 60, "KQ-090 KQ-032",
-	"EV_ADD racing close leaves no knote: success or EBADF, then nothing")
+	      "EV_ADD racing close leaves no knote: success or EBADF, then nothing")
 {
 	struct rival rival = { .action = add_number, .kq = make_queue() };
 	unsigned int added = 0;
+	int step = 1024, last = 0, same = 0;
 
 	rival_start(&rival);
-	FOR_EACH_ROUND(&rival) {
-		int peer = open_number(NUMBER);
+	/* The rarest of all here, and the worst: longer than the others. */
+	for (unsigned int round = 1; round < 20000 &&
+	     kq_now() - rival.start < 15 * KQ_SEC; round++) {
+		int fds[2];
 
-		rival_go(&rival, round);
+		ASSERT_SYS(pipe(fds));
+		fd_move(fds[1], NUMBER);
+		rival_meet(&rival, round);
 		ASSERT_SYS(close(NUMBER));
 		rival_await(&rival, round);
 		ASSERT_TRUE(!rival.error || rival.error == EBADF);
+		/* A knote left behind would hold the file. */
+		fd_assert_eof(fds[0]);
+		ASSERT_SYS(close(fds[0]));
 		added += !rival.error;
-		assert_gone(rival.kq, NUMBER, peer, false);
+		/* Towards the moment at which both are equally likely. */
+		if (last != rival.error)
+			step = step > 16 ? step / 2 : 16;
+		else if (++same % 8 == 0)
+			step *= 2;
+		last = rival.error;
+		rival.lead += rival.error ? step : -step;
 	}
 	rival_end(&rival);
 	kq_diag("EV_ADD came first in %u of %u rounds", added, rival.done);
+	fd_assert_unregistered(rival.kq, NUMBER);
 	fd_assert_no_missed(rival.kq);
+}
+
+/* Registers without pause, whatever comes of it. */
+static volatile bool storm_over;
+
+static void *add_without_pause(void *argument)
+{
+	int kq = *(int *)argument;
+
+	while (!storm_over)
+		kq_add(kq, NUMBER, EVFILT_READ, 0, 0, 0, NULL);
+	return NULL;
+}
+
+KQ_TEST_LIMIT(add_storm_against_close, 60, "KQ-090",
+	      "a number closed in a storm of EV_ADDs frees its file each time")
+{
+	int kq = make_queue(), fds[2];
+	pthread_t threads[2] = {
+		kq_thread(add_without_pause, &kq),
+		kq_thread(add_without_pause, &kq),
+	};
+	struct pollfd end = { .events = POLLIN };
+	long long start = kq_now();
+
+	for (int round = 0; kq_more(round, 50000, start); round++) {
+		ASSERT_SYS(pipe(fds));
+		fd_move(fds[1], NUMBER);
+		/* So that the EV_ADDs of this file begin before its end. */
+		delay(round * 7 % 3000);
+		ASSERT_SYS(close(NUMBER));
+		/*
+		 * An EV_ADD under way may hold the file for a moment, and is
+		 * over long before that; what is left behind stays.
+		 */
+		end.fd = fds[0];
+		ASSERT_EQ(poll(&end, 1, 10000), 1);
+		fd_assert_eof(fds[0]);
+		ASSERT_SYS(close(fds[0]));
+	}
+	storm_over = true;
+	kq_join(threads[0]);
+	kq_join(threads[1]);
+	fd_assert_no_missed(kq);
 }
 
 KQ_TEST_LIMIT(add_against_dup2, 60, "KQ-090",
