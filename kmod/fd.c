@@ -90,6 +90,26 @@ struct kq_fd *kq_fd_create(struct kq *kq, u32 fd)
 }
 
 /**
+ * kq_fd_begin() - a knote of this descriptor begins to live
+ * @kfd: descriptor, queue locked
+ * @kn: its knote; comes back in flux
+ *
+ * One that nobody may wake is away from the first moment on, so that a thread
+ * that looks meanwhile knows that it did not see everything.
+ */
+void kq_fd_begin(struct kq_fd *kfd, struct kq_knote *kn)
+{
+	kn->status = KN_LIVE;
+	if (kfd->kind == KQ_KIND_REG || kfd->kind == KQ_KIND_QUEUE) {
+		kn->status |= KN_POLLED;
+		kn->kq->polled = true;
+	}
+	kq_flux_begin(kn, false);
+	if (!(kfd->state & KFD_POLLED))
+		kfd->state |= KFD_BUSY;
+}
+
+/**
  * kq_fd_publish() - enter a new kq_fd into the index and the close hash
  * @kfd: from kq_fd_create()
  * @kn: its knote that is being registered; comes back in flux
@@ -121,9 +141,7 @@ int kq_fd_publish(struct kq_fd *kfd, struct kq_knote *kn)
 		err = kq_index_fd(kq, kfd->fd) ? -EAGAIN : 0;
 	if (!err) {
 		kq_index_set_fd(kq, kfd->fd, kfd);
-		kn->status |= KN_LIVE;
-		kq_flux_begin(kn, false);
-		kfd->state |= KFD_BUSY;
+		kq_fd_begin(kfd, kn);
 		kqh_fdclose_add(kfd);
 	}
 	raw_spin_unlock(&kq->lock);

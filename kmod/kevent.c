@@ -138,7 +138,7 @@ int kq_call_flush(struct kq_call *call, int n)
  */
 int kq_call_fault(const struct kq_call *call)
 {
-	return fault_in_writeable(kq_call_slot(call, 0), call->args.record_size) ? -EFAULT : 0;
+	return fault_in_safe_writeable(kq_call_slot(call, 0), call->args.record_size) ? -EFAULT : 0;
 }
 
 /**

@@ -119,9 +119,18 @@ static void kq_enqueue(struct kq_knote *kn, bool quiet)
 		kn->status |= KN_QUIET;
 		kq_wake_missed(kq);
 	} else {
+		kq->loud++;
 		kq_wake_one(kq);
 		kq_rouse_pollers(kq);
 	}
+}
+
+/* A queued knote leaves the count of what is ready. */
+static void kq_uncount(struct kq_knote *kn)
+{
+	kn->kq->nready--;
+	if (!(kn->status & KN_QUIET))
+		kn->kq->loud--;
 }
 
 /**
@@ -134,7 +143,7 @@ void kq_knote_unlink(struct kq_knote *kn)
 {
 	lockdep_assert_held(&kn->kq->lock);
 	if (kn->status & KN_QUEUED)
-		kn->kq->nready--;
+		kq_uncount(kn);
 	if (kn->status & (KN_QUEUED | KN_RECHECK | KN_PLACE))
 		list_del_init(&kn->link);
 	kn->status &= ~(KN_QUEUED | KN_RECHECK | KN_PLACE | KN_QUIET);
@@ -151,6 +160,7 @@ void __kq_knote_activate(struct kq_knote *kn, bool strong)
 	kn->status |= strong ? KN_ACTIVE | KN_STRONG : KN_ACTIVE;
 	if (kn->status & KN_QUIET) {
 		kn->status &= ~KN_QUIET;
+		kn->kq->loud++;
 		kq_wake_one(kn->kq);
 		kq_rouse_pollers(kn->kq);
 	}
@@ -201,9 +211,9 @@ void kq_flux_begin(struct kq_knote *kn, bool keep)
 		kn->kq->away++;
 	}
 	if (keep && (kn->status & KN_QUEUED)) {
+		kq_uncount(kn);
 		kn->status &= ~(KN_QUEUED | KN_QUIET);
 		kn->status |= KN_PLACE;
-		kn->kq->nready--;
 	} else {
 		kq_knote_unlink(kn);
 	}

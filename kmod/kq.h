@@ -358,7 +358,9 @@ struct kq_waiter {
  * @missed: [q] waiters asleep since a time when @held was not zero
  * @epoch: [q] grows when nothing is left that those could have missed
  * @relook: [q] a waiter or poller looked while @away was not zero
+ * @polled: [q] set for good by the first knote nobody wakes
  * @nready: [q] knotes on @ready, those in flux not counted
+ * @loud: [q] those of them that are not KN_QUIET
  * @held: [q] knotes in flux that were queued before
  * @away: [q] knotes in flux that nobody wakes
  * @returns: [q] counts those that came back
@@ -394,9 +396,11 @@ struct kq {
 	raw_spinlock_t lock;
 	bool dead;
 	bool relook;
+	bool polled;
 	u32 missed;
 	u32 epoch;
 	u32 nready;
+	u32 loud;
 	u32 held;
 	u32 away;
 	u32 returns;
@@ -503,6 +507,7 @@ void kq_fd_teardown(struct kq_fd *kfd, struct kq_drops *drops);
 void kq_fd_free(struct kq_fd *kfd);
 bool kq_fd_current(const struct kq_fd *kfd);
 bool kq_fd_in_flux(const struct kq_fd *kfd);
+void kq_fd_begin(struct kq_fd *kfd, struct kq_knote *kn);
 struct kq_fd *kq_fd_sweep(struct kq *kq);
 void kq_drops_flush(struct kq_drops *drops);
 void kq_drops_defer(struct kq_drops *drops);

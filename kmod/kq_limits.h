@@ -9,6 +9,9 @@
 /* Steps of a walk under kq->lock before it is let go for a moment. */
 #define KQ_RELAX	256
 
+/* How often a page is brought in for a copy that still fails: memory may be tagged. */
+#define KQ_FAULT_TRIES	16
+
 /* Queues in the longest chain of queues watching queues. */
 #define KQ_MAX_DEPTH	16
 

@@ -142,8 +142,10 @@ static int kq_change_done(struct kq_knote *kn, const struct kq_event_ext *ev,
 	if (kn->status & KN_ACTIVE)
 		kn->status |= KN_STRONG;
 	kn->status &= ~(KN_SEEN | KN_SEEN_EOF | KN_POLLED);
-	if (ops->polled && ops->polled(kn))
+	if (ops->polled && ops->polled(kn)) {
 		kn->status |= KN_POLLED;
+		kq->polled = true;
+	}
 	if (kq_knote_is_fd(kn) && (kq_knote_fd(kn)->state & KFD_BUSY))
 		kq_knote_fd(kn)->state ^= KFD_BUSY | KFD_POLLED;
 	return kq_knote_release(kn, drops) ? 0 : -EBADF;
@@ -286,10 +288,7 @@ again:
 			raw_spin_unlock_irq(&kq->lock);
 			return -ENOENT;
 		}
-		kn->status = KN_LIVE;
-		kq_flux_begin(kn, false);
-		if (!(kfd->state & KFD_POLLED))
-			kfd->state |= KFD_BUSY;
+		kq_fd_begin(kfd, kn);
 		raw_spin_unlock_irq(&kq->lock);
 		return kq_attach(kn, ev, drops);
 	}

@@ -237,7 +237,7 @@ static int kq_collect(struct kq *kq, struct kq_call *call)
 {
 	struct kq_knote mark = { .status = KN_MARKER };
 	struct kq_batch batch;
-	int err = 0;
+	int err = 0, tries = 0;
 
 	if (!READ_ONCE(kq->nready))
 		return 0;
@@ -251,7 +251,8 @@ static int kq_collect(struct kq *kq, struct kq_call *call)
 		kq_batch_settle(kq, &batch, &mark, copied, &call->drops);
 		if (copied < n) {
 			batch.end = false;
-			err = kq_call_fault(call);
+			tries = copied ? 0 : tries + 1;
+			err = tries < KQ_FAULT_TRIES ? kq_call_fault(call) : -EFAULT;
 			if (err)
 				break;
 		}
@@ -263,6 +264,9 @@ static int kq_collect(struct kq *kq, struct kq_call *call)
 	if (!list_empty(&mark.link)) {
 		raw_spin_lock_irq(&kq->lock);
 		list_del(&mark.link);
+		/* We may have been picked for one of those, and taken another. */
+		if (kq->loud)
+			kq_wake_one(kq);
 		raw_spin_unlock_irq(&kq->lock);
 	}
 	return call->got ? call->got : err;
@@ -285,13 +289,16 @@ void kq_recheck(struct kq *kq, struct kq_drops *drops, u64 walk, struct kq_glanc
 	struct kq_result res;
 	bool ready;
 
-	if (list_empty_careful(&kq->recheck) && !READ_ONCE(kq->away))
+	if (!READ_ONCE(kq->polled))
 		goto unseen;
 	kq_drops_defer(drops);
 	raw_spin_lock_irq(&kq->lock);
 	/* Taken before we began: evaluated, perhaps, before what we should see. */
 	seen.blind = kq->away;
 	seen.returns = kq->returns;
+	/* Nobody to remember it for a poller: it has joined pollq already. */
+	if (kq->away && !glance)
+		kq->relook = true;
 	if (walk && kq->walk == walk)
 		goto out;
 	if (!walk)
