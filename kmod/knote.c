@@ -149,12 +149,7 @@ void kq_knote_unlink(struct kq_knote *kn)
 	kn->status &= ~(KN_QUEUED | KN_RECHECK | KN_PLACE | KN_QUIET);
 }
 
-/**
- * __kq_knote_activate() - the filter says: may be ready
- * @kn: knote, queue locked
- * @strong: this always counts as something new, see kq_knote_stale()
- */
-void __kq_knote_activate(struct kq_knote *kn, bool strong)
+static void kq_activate_locked(struct kq_knote *kn, bool strong)
 {
 	lockdep_assert_held(&kn->kq->lock);
 	kn->status |= strong ? KN_ACTIVE | KN_STRONG : KN_ACTIVE;
@@ -170,16 +165,16 @@ void __kq_knote_activate(struct kq_knote *kn, bool strong)
 }
 
 /**
- * kq_knote_activate() - __kq_knote_activate() from any context
+ * kq_knote_activate() - the filter says: may be ready; from any context
  * @kn: knote, kept alive by the caller
- * @strong: as there
+ * @strong: this always counts as something new, see kq_knote_stale()
  */
 void kq_knote_activate(struct kq_knote *kn, bool strong)
 {
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&kn->kq->lock, flags);
-	__kq_knote_activate(kn, strong);
+	kq_activate_locked(kn, strong);
 	raw_spin_unlock_irqrestore(&kn->kq->lock, flags);
 }
 

@@ -16,9 +16,9 @@
  *
  * LOCKS, outer to inner
  *
- *  1. kq_mark_mutex    mutex, global: find, add and destroy of inode marks.
+ *  1. kqh_mark_mutex   mutex, global: find, add and destroy of inode marks.
  *     kq_nest_mutex    mutex, global: the graph of queues watching queues. Never
- *                      held together with kq_mark_mutex.
+ *                      held together with kqh_mark_mutex.
  *  2. files->file_lock spinlock of the descriptor table: publishing a kq_fd
  *                      compares the slot and inserts in one step, so that a
  *                      close either finds the kq_fd or makes EV_ADD fail.
@@ -473,7 +473,6 @@ extern struct workqueue_struct *kq_wq;
 /* knote.c: lists, activation, flux */
 void kq_knote_init(struct kq_knote *kn, struct kq *kq, u8 filter);
 void kq_knote_activate(struct kq_knote *kn, bool strong);
-void __kq_knote_activate(struct kq_knote *kn, bool strong);
 void kq_knote_quench(struct kq_knote *kn);
 void kq_flux_begin(struct kq_knote *kn, bool keep);
 bool kq_flux_end(struct kq_knote *kn, bool quiet);

@@ -30,7 +30,7 @@ fi
 work=$(mktemp -d "$kernel/.initramfs.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 root=$work/root
-mkdir -p "$root"/{bin,lib,proc,sys,dev,kq,host,layer,root}
+mkdir -p "$root"/{bin,lib,proc,sys,dev,kq,host,layer,newroot}
 cp "$busybox" "$root/bin/busybox"
 for applet in "${applets[@]}"; do
 	ln -s busybox "$root/bin/$applet"

@@ -24,7 +24,7 @@ struct kq_watch {
 };
 
 static struct fsnotify_group *kqh_group;
-/* kq_mark_mutex of the lock document: find, add and destroy are one step. */
+/* Find, add and destroy are one step. */
 static DEFINE_MUTEX(kqh_mark_mutex);
 
 static int kqh_inode_event(struct fsnotify_mark *mark, u32 mask, struct inode *inode,
