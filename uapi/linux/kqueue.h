@@ -98,7 +98,7 @@ struct kq_info {
 	__u32 abi_version;	/* out: KQ_ABI_VERSION of the module */
 	__u32 stamp;		/* out: KQ_STAMP */
 	__u64 features;		/* out: KQ_FEATURE_* */
-	__u64 filters;		/* out: bit -filter is set for each filter kevent() accepts */
+	__u64 filters;		/* out: bit -filter % 64 is set for each filter kevent() accepts */
 	__u32 max_depth;	/* out: longest chain of queues watching queues */
 	__u32 errata;		/* out: bit mask of corrected behaviours, none yet */
 	__u64 missed_closes;	/* out: closed descriptors found late; not zero is a defect */
@@ -113,8 +113,15 @@ struct kq_info {
 #ifndef EVFILT_READ
 #define EVFILT_READ		(-1)
 #define EVFILT_WRITE		(-2)
+#define EVFILT_VNODE		(-4)
+#define EVFILT_PROC		(-5)
+#define EVFILT_SIGNAL		(-6)
 #define EVFILT_TIMER		(-7)
+#define EVFILT_PROCDESC		(-8)
+#define EVFILT_FS		(-9)
 #define EVFILT_USER		(-11)
+#define EVFILT_EMPTY		(-13)
+#define EVFILT_EXCEPT		(-64)
 #endif
 /* Known and refused with EPERM: registered by other interfaces on the BSDs. */
 #define KQ_EVFILT_AIO		(-3)
@@ -139,10 +146,46 @@ struct kq_info {
 #endif
 #define KQ_EV_RESERVED		0x0c00	/* cleared on input like EV_SYSFLAGS */
 
-/* EVFILT_READ, EVFILT_WRITE */
+/* EVFILT_READ, EVFILT_WRITE, EVFILT_EXCEPT */
 #ifndef NOTE_LOWAT
 #define NOTE_LOWAT		0x00000001
 #define NOTE_FILE_POLL		0x00000002
+#define NOTE_OOB		0x00000004
+#endif
+
+/* EVFILT_VNODE */
+#ifndef NOTE_DELETE
+#define NOTE_DELETE		0x00000001
+#define NOTE_WRITE		0x00000002
+#define NOTE_EXTEND		0x00000004
+#define NOTE_ATTRIB		0x00000008
+#define NOTE_LINK		0x00000010
+#define NOTE_RENAME		0x00000020
+#define NOTE_REVOKE		0x00000040
+#define NOTE_TRUNCATE		0x00000080
+#define NOTE_CLOSE		0x00000100
+#define NOTE_CLOSE_WRITE	0x00000200
+#define NOTE_READ		0x00000400
+#define NOTE_OPEN		0x00000800
+#endif
+
+/* EVFILT_PROC, EVFILT_PROCDESC */
+#ifndef NOTE_EXIT
+#define NOTE_EXIT		0x80000000
+#define NOTE_FORK		0x40000000
+#define NOTE_EXEC		0x20000000
+#define NOTE_EXITSTATUS		0x04000000
+#define NOTE_TRACK		0x00000001
+#define NOTE_TRACKERR		0x00000002
+#define NOTE_CHILD		0x00000004
+#define NOTE_PCTRLMASK		0xf0000000
+#define NOTE_PDATAMASK		0x000fffff
+#endif
+
+/* EVFILT_FS; a mask of 0 asks for all */
+#ifndef VQ_MOUNT
+#define VQ_MOUNT		0x00000008
+#define VQ_UNMOUNT		0x00000010
 #endif
 
 /* EVFILT_USER */

@@ -23,10 +23,17 @@
 #endif
 
 /* Filters: what is watched, struct kevent.filter. */
-#define EVFILT_READ (-1)  /* ident: descriptor; data: bytes, connections or queued events */
-#define EVFILT_WRITE (-2) /* ident: descriptor; data: bytes of room */
-#define EVFILT_TIMER (-7) /* ident: any number; data in: period or instant, out: expirations */
-#define EVFILT_USER (-11) /* ident: any number; triggered by the program */
+#define EVFILT_READ (-1)     /* ident: descriptor; data: bytes, connections or queued events */
+#define EVFILT_WRITE (-2)    /* ident: descriptor; data: bytes of room */
+#define EVFILT_VNODE (-4)    /* ident: descriptor of a file or directory; fflags: what happened */
+#define EVFILT_PROC (-5)     /* ident: process id; fflags: what happened; data: exit status */
+#define EVFILT_SIGNAL (-6)   /* ident: signal number; data: times it was generated */
+#define EVFILT_TIMER (-7)    /* ident: any number; data in: period or instant, out: expirations */
+#define EVFILT_PROCDESC (-8) /* ident: pidfd; fflags: what happened; data: exit status */
+#define EVFILT_FS (-9)       /* ident: any number, use 0; fflags: VQ_ */
+#define EVFILT_USER (-11)    /* ident: any number; triggered by the program */
+#define EVFILT_EMPTY (-13)   /* ident: socket; ready when nothing waits to be sent */
+#define EVFILT_EXCEPT (-64)  /* ident: descriptor; with NOTE_OOB: out-of-band data */
 
 /* Actions, struct kevent.flags in a change. */
 #define EV_ADD 0x0001          /* create the registration, or modify it */
@@ -51,6 +58,38 @@
 /* fflags of EVFILT_READ and EVFILT_WRITE. */
 #define NOTE_LOWAT 0x00000001     /* in: ready only from data bytes on */
 #define NOTE_FILE_POLL 0x00000002 /* in: a regular file is always ready */
+
+/* fflags of EVFILT_EXCEPT. */
+#define NOTE_OOB 0x00000004 /* in and out: out-of-band data */
+
+/* fflags of EVFILT_VNODE, in and out. */
+#define NOTE_DELETE 0x00000001      /* a name of the file was removed */
+#define NOTE_WRITE 0x00000002       /* written to; a directory: an entry came or went */
+#define NOTE_EXTEND 0x00000004      /* grew */
+#define NOTE_ATTRIB 0x00000008      /* attributes changed */
+#define NOTE_LINK 0x00000010        /* the number of links changed */
+#define NOTE_RENAME 0x00000020      /* renamed */
+#define NOTE_REVOKE 0x00000040      /* access was revoked; nothing on Linux does that */
+#define NOTE_TRUNCATE 0x00000080    /* shrank */
+#define NOTE_CLOSE 0x00000100       /* closed, was not open for writing */
+#define NOTE_CLOSE_WRITE 0x00000200 /* closed, was open for writing */
+#define NOTE_READ 0x00000400        /* read */
+#define NOTE_OPEN 0x00000800        /* opened */
+
+/* fflags of EVFILT_PROC and EVFILT_PROCDESC, in and out. */
+#define NOTE_EXIT 0x80000000       /* ended; data is the status of wait(2) */
+#define NOTE_FORK 0x40000000       /* made a child process */
+#define NOTE_EXEC 0x20000000       /* ran another program */
+#define NOTE_EXITSTATUS 0x04000000 /* with NOTE_EXIT; data is filled without it too */
+#define NOTE_PCTRLMASK 0xf0000000
+#define NOTE_PDATAMASK 0x000fffff
+#define NOTE_TRACK 0x00000001    /* in: follow child processes; EVFILT_PROC only */
+#define NOTE_TRACKERR 0x00000002 /* out: a child could not be followed */
+#define NOTE_CHILD 0x00000004    /* out: ident is a new child, data its parent */
+
+/* fflags of EVFILT_FS, in and out; in: 0 asks for all. */
+#define VQ_MOUNT 0x00000008   /* something was mounted */
+#define VQ_UNMOUNT 0x00000010 /* something was unmounted */
 
 /* fflags of EVFILT_USER. */
 #define NOTE_FFNOP 0x00000000      /* keep the stored fflags */
