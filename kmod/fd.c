@@ -55,6 +55,17 @@ bool kq_fd_current(const struct kq_fd *kfd)
 	return kq_slot(current->files, kfd->fd) == kfd->file;
 }
 
+/* What the knotes of a descriptor have between them. */
+static u32 kq_fd_status(const struct kq_fd *kfd)
+{
+	u32 status = kfd->read.status | kfd->write.status;
+	const struct kq_extra *extra;
+
+	for (extra = kfd->extra; extra; extra = extra->next)
+		status |= extra->kn.status;
+	return status;
+}
+
 /**
  * kq_fd_in_flux() - does any thread work on a knote of this descriptor?
  * @kfd: descriptor, queue locked
@@ -63,7 +74,56 @@ bool kq_fd_current(const struct kq_fd *kfd)
  */
 bool kq_fd_in_flux(const struct kq_fd *kfd)
 {
-	return (kfd->read.status | kfd->write.status) & KN_FLUX;
+	return kq_fd_status(kfd) & KN_FLUX;
+}
+
+/**
+ * kq_fd_live() - is any knote of this descriptor registered?
+ * @kfd: descriptor, queue locked
+ *
+ * Return: false if nothing keeps it.
+ */
+bool kq_fd_live(const struct kq_fd *kfd)
+{
+	return kq_fd_status(kfd) & KN_LIVE;
+}
+
+/**
+ * kq_fd_knote() - the knote of a filter
+ * @kfd: descriptor, queue locked
+ * @filter: row of the filter
+ *
+ * Return: the knote, registered or not; NULL if it was not made yet.
+ */
+struct kq_knote *kq_fd_knote(struct kq_fd *kfd, u8 filter)
+{
+	struct kq_extra *extra;
+
+	switch (filter) {
+	case -EVFILT_READ:
+		return &kfd->read;
+	case -EVFILT_WRITE:
+		return &kfd->write;
+	}
+	for (extra = kfd->extra; extra; extra = extra->next)
+		if (extra->kn.filter == filter)
+			return &extra->kn;
+	return NULL;
+}
+
+/**
+ * kq_fd_extend() - add the knote of a further filter
+ * @kfd: descriptor, queue locked or not published
+ * @extra: the head of the filter's structure
+ */
+void kq_fd_extend(struct kq_fd *kfd, struct kq_extra *extra)
+{
+	extra->kfd = kfd;
+	extra->next = kfd->extra;
+	if (kq_filter_ops(&extra->kn)->detach)
+		kfd->state |= KFD_SLEEPS;
+	/* Pairs with kqh_wake(), which walks the list without the lock. */
+	smp_store_release(&kfd->extra, extra);
 }
 
 /**
@@ -99,13 +159,15 @@ struct kq_fd *kq_fd_create(struct kq *kq, u32 fd)
  */
 void kq_fd_begin(struct kq_fd *kfd, struct kq_knote *kn)
 {
+	bool unpolled = kq_filter_ops(kn)->flags & KQF_UNPOLLED;
+
 	kn->status = KN_LIVE;
-	if (kfd->kind == KQ_KIND_REG || kfd->kind == KQ_KIND_QUEUE) {
+	if (!unpolled && (kfd->kind == KQ_KIND_REG || kfd->kind == KQ_KIND_QUEUE)) {
 		kn->status |= KN_POLLED;
 		kn->kq->polled = true;
 	}
 	kq_flux_begin(kn, false);
-	if (!(kfd->state & KFD_POLLED))
+	if (!unpolled && !(kfd->state & KFD_POLLED))
 		kfd->state |= KFD_BUSY;
 }
 
@@ -129,7 +191,7 @@ int kq_fd_publish(struct kq_fd *kfd, struct kq_knote *kn)
 
 	spin_lock(&files->file_lock);
 	file = kq_slot(files, kfd->fd);
-	if (!file || (file->f_mode & FMODE_PATH))
+	if (!file || ((file->f_mode & FMODE_PATH) && !(kq_filter_ops(kn)->flags & KQF_PATH)))
 		goto out;
 	get_file(file);
 	kfd->file = file;
@@ -168,6 +230,8 @@ static void kq_fd_kill_knote(struct kq_knote *kn)
  */
 bool kq_fd_kill(struct kq_fd *kfd)
 {
+	struct kq_extra *extra;
+
 	lockdep_assert_held(&kfd->read.kq->lock);
 	if (kfd->state & KFD_DEAD)
 		return false;
@@ -175,6 +239,8 @@ bool kq_fd_kill(struct kq_fd *kfd)
 	kq_index_set_fd(kfd->read.kq, kfd->fd, NULL);
 	kq_fd_kill_knote(&kfd->read);
 	kq_fd_kill_knote(&kfd->write);
+	for (extra = kfd->extra; extra; extra = extra->next)
+		kq_fd_kill_knote(&extra->kn);
 	return !kq_fd_in_flux(kfd);
 }
 
@@ -187,7 +253,13 @@ bool kq_fd_kill(struct kq_fd *kfd)
 void kq_fd_free(struct kq_fd *kfd)
 {
 	struct kq *kq = kfd->read.kq;
+	struct kq_extra *extra;
 
+	while ((extra = kfd->extra)) {
+		kfd->extra = extra->next;
+		kfree(extra->kn.ext);
+		kfree(extra);
+	}
 	if (kfd->file)
 		fput(kfd->file);
 	kfree(kfd->read.ext);
@@ -203,9 +275,16 @@ void kq_fd_free(struct kq_fd *kfd)
  */
 void kq_fd_teardown(struct kq_fd *kfd, struct kq_drops *drops)
 {
+	struct kq_extra *extra;
+
 	kqh_fdclose_del(kfd);
+	for (extra = kfd->extra; extra; extra = extra->next) {
+		if (extra->attached)
+			kq_filter_ops(&extra->kn)->detach(&extra->kn);
+		extra->attached = false;
+	}
 	if (kfd->kind == KQ_KIND_REG)
-		kqh_fsnotify_leave(kfd);
+		kqh_fsnotify_leave(&kfd->growth.link);
 	else
 		kqh_waitqueue_leave(kfd);
 	kq_nest_del(kfd);

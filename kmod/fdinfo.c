@@ -36,22 +36,29 @@ static void kq_line_show(struct seq_file *m, const struct kq_line *line)
 		   line->status & KN_ACTIVE ? " active" : "");
 }
 
-/* Lines of one descriptor, at most two. */
+/* Filters that take a descriptor: READ, WRITE, VNODE, PROCDESC, EMPTY, EXCEPT. */
+#define KQ_LINES_FD	6
+
+/* Lines of one descriptor. */
 static int kq_lines_fd(struct kq *kq, u32 fd, struct kq_line *lines)
 {
 	struct kq_fd *kfd = kq_index_fd(kq, fd);
+	struct kq_extra *extra;
 	int n = 0;
 
 	if (kfd && (kfd->read.status & KN_LIVE))
 		kq_line_fill(&lines[n++], &kfd->read, fd);
 	if (kfd && (kfd->write.status & KN_LIVE))
 		kq_line_fill(&lines[n++], &kfd->write, fd);
+	for (extra = kfd ? kfd->extra : NULL; extra && n < KQ_LINES_FD; extra = extra->next)
+		if (extra->kn.status & KN_LIVE)
+			kq_line_fill(&lines[n++], &extra->kn, fd);
 	return n;
 }
 
 static void kq_show_fds(struct seq_file *m, struct kq *kq)
 {
-	struct kq_line lines[2];
+	struct kq_line lines[KQ_LINES_FD];
 	u32 fd, limit;
 	int i, n;
 

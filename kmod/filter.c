@@ -10,9 +10,16 @@ static const struct kq_filter_ops *const kq_filters[KQ_EVFILT_COUNT + 1] = {
 	[-EVFILT_READ]	= &kqf_read_ops,
 	[-EVFILT_WRITE]	= &kqf_write_ops,
 	[-KQ_EVFILT_AIO] = &kqf_aio_ops,
+	[-EVFILT_VNODE]	= &kqf_vnode_ops,
+	[-EVFILT_PROC]	= &kqf_proc_ops,
+	[-EVFILT_SIGNAL] = &kqf_signal_ops,
 	[-EVFILT_TIMER]	= &kqf_timer_ops,
+	[-EVFILT_PROCDESC] = &kqf_procdesc_ops,
+	[-EVFILT_FS]	= &kqf_fs_ops,
 	[-KQ_EVFILT_LIO] = &kqf_lio_ops,
 	[-EVFILT_USER]	= &kqf_user_ops,
+	[-EVFILT_EMPTY]	= &kqf_empty_ops,
+	[-EVFILT_EXCEPT] = &kqf_except_ops,
 };
 
 /**
@@ -44,17 +51,16 @@ const struct kq_filter_ops *kq_filter_ops(const struct kq_knote *kn)
 /**
  * kq_filter_mask() - what kevent() accepts
  *
- * Return: bit -filter set for each filter that is not refused on purpose; a
- * filter beyond bit 63 is not shown.
+ * Return: bit -filter % 64 set for each filter that is not refused on purpose.
  */
 u64 kq_filter_mask(void)
 {
 	u64 mask = 0;
 	int i;
 
-	for (i = 1; i < 64; i++)
+	for (i = 1; i <= KQ_EVFILT_COUNT; i++)
 		if (kq_filters[i] && !(kq_filters[i]->flags & KQF_REFUSED))
-			mask |= BIT_ULL(i);
+			mask |= BIT_ULL(i % 64);
 	return mask;
 }
 
@@ -66,15 +72,21 @@ u64 kq_filter_mask(void)
 int kq_filter_init(void)
 {
 	const struct kq_filter_ops *ops;
+	size_t head;
 	int i;
 
 	for (i = 0; i <= KQ_EVFILT_COUNT; i++) {
 		ops = kq_filters[i];
 		if (!ops || (ops->flags & KQF_REFUSED))
 			continue;
+		if (i == -EVFILT_READ || i == -EVFILT_WRITE)
+			head = 0;
+		else
+			head = ops->flags & KQF_FD ? sizeof(struct kq_extra) :
+						     sizeof(struct kq_note);
 		if (!ops->name || !ops->touch || !ops->eval ||
 		    !!(ops->flags & KQF_FD) != !!ops->check ||
-		    ((ops->flags & KQF_FD) ? ops->size : ops->size < sizeof(struct kq_note))) {
+		    ops->size < head || (!head && (ops->size || ops->detach))) {
 			pr_err("filter -%d is incomplete\n", i);
 			return -EINVAL;
 		}

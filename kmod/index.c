@@ -161,10 +161,11 @@ struct hlist_head *kq_index_bucket(struct kq *kq, u32 bucket)
  * @kq: queue, locked
  * @filter: row of the filter
  * @ident: the number
+ * @aside: one of those set aside, instead of the one that changes find
  *
  * Return: the note or NULL.
  */
-struct kq_note *kq_index_note(struct kq *kq, u8 filter, u64 ident)
+struct kq_note *kq_index_note(struct kq *kq, u8 filter, u64 ident, bool aside)
 {
 	struct kq_note *note;
 	u32 bucket;
@@ -174,7 +175,8 @@ struct kq_note *kq_index_note(struct kq *kq, u8 filter, u64 ident)
 		return NULL;
 	bucket = kq_bucket_of(kq, kq_ident_hash(kq, filter, ident));
 	hlist_for_each_entry(note, kq_index_bucket(kq, bucket), hash)
-		if (note->ident == ident && note->kn.filter == filter)
+		if (note->ident == ident && note->kn.filter == filter &&
+		    !(note->kn.status & KN_ASIDE) == !aside)
 			return note;
 	return NULL;
 }

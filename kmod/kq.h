@@ -9,8 +9,11 @@
  * struct kq         one queue: what an open of /dev/kqueue made.
  * struct kq_fd      one watched descriptor number of one queue. Holds one
  *                   reference on the open file and one set of wait entries for
- *                   all its knotes, which are embedded.
- * struct kq_note    one knote that hangs on no descriptor (TIMER, USER), the
+ *                   all its knotes. READ and WRITE are embedded.
+ * struct kq_extra   a knote of any other filter on a descriptor, the head of the
+ *                   filter's own structure. Made with its first EV_ADD, stays
+ *                   with the kq_fd until that is freed, registered or not.
+ * struct kq_note    one knote that hangs on no descriptor (TIMER, PROC, ...), the
  *                   head of the filter's own structure.
  * struct kq_knote   the registration (ident, filter) itself, part of the above.
  *
@@ -25,7 +28,10 @@
  *  3. bucket->lock     raw spinlock, irqs off, one per bucket of the close hash:
  *                      the chain of kq_fd by struct file. Raw because the close
  *                      hook may run with preemption off on PREEMPT_RT.
- *     watch->lock      raw spinlock, one per inode mark: its list of kq_fd.
+ *     watch->lock      raw spinlock, one per inode mark: its list of knotes.
+ *     process and      raw spinlock, irqs off, one per bucket of the hash of
+ *     signal buckets   watched processes and of the one of signal knotes: the
+ *                      probes take them with preemption off, or under siglock.
  *  4. kq->lock         raw spinlock, irqs off, one per queue: index, ready list,
  *                      waiters, every knote's status word. Raw because wake-up
  *                      callbacks, timers and the close hook take it in hard irq
@@ -120,6 +126,14 @@
  *                     one of the two sees the other. A change likewise: KN_FLUX,
  *                     a full barrier, then the evaluation; the callback does not
  *                     skip a disabled knote in flux.
+ * probe and delete    detach takes the knote off its bucket under the bucket
+ *                     lock, under which the probes report; a probe reports only
+ *                     by kq_knote_activate() and words that need no lock.
+ * exit and delete     the wait entry on the process leaves by
+ *                     remove_wait_queue(): on return no callback runs.
+ * fork and close      the work queued on a child holds its own reference on the
+ *                     queue and on all it needs, none on the parent's knote; a
+ *                     queue that died meanwhile takes no more notes.
  * last fput           a thread inside kevent() that will sleep never drops a
  *                     watched file itself (fput would wait for its return to
  *                     user mode): the file goes to kq_wq. See struct kq_drops.
@@ -182,6 +196,7 @@ struct seq_file;
 #define KN_HELD		0x4000	/* in flux, was queued: counted in kq->held */
 #define KN_AWAY		0x8000	/* in flux, nobody wakes it: counted in kq->away */
 #define KN_QUIET	0x10000	/* queued again after a delivery without a wake-up */
+#define KN_ASIDE	0x20000	/* a note whose ident belongs to another one by now */
 /* What only the end of flux may clear. */
 #define KN_IN_FLUX	(KN_FLUX | KN_HELD | KN_AWAY)
 /* Memory of the last EV_CLEAR delivery of a socket, see kq_knote_stale(). */
@@ -218,6 +233,7 @@ struct kq_knote {
 #define KFD_DEAD	0x01	/* out of the index; teardown is due or done */
 #define KFD_BUSY	0x02	/* the first poll is running */
 #define KFD_POLLED	0x04	/* wait entries are in place, if the file has any */
+#define KFD_SLEEPS	0x08	/* a filter's detach is part of the teardown */
 
 /* What a watched file is, decided once from the file. */
 enum kq_kind {
@@ -253,16 +269,26 @@ struct kq_wait {
 };
 
 /**
- * struct kq_inode_link - our place on the inode mark of a regular file
- * @link: on watch->fds, under watch->lock
- * @watch: the mark, pinned
- * @seen_size: holder of the READ knote's flux: size at the last EV_CLEAR
- *             delivery, negative for none
- * @seen_pos: offset at that delivery
+ * struct kq_inode_link - a knote's place on the mark of an inode
+ * @link: on watch->links, under watch->lock
+ * @watch: the mark, pinned; NULL: on none
+ * @post: told of NOTE_ bits of EVFILT_VNODE, under watch->lock
  */
 struct kq_inode_link {
 	struct list_head link;
 	struct kq_watch *watch;
+	void (*post)(struct kq_inode_link *link, u32 notes);
+};
+
+/**
+ * struct kq_growth - what the READ knote of a regular file needs
+ * @link: its place on the inode mark
+ * @seen_size: holder of the READ knote's flux: size at the last EV_CLEAR
+ *             delivery, negative for none
+ * @seen_pos: offset at that delivery
+ */
+struct kq_growth {
+	struct kq_inode_link link;
 	loff_t seen_size;
 	loff_t seen_pos;
 };
@@ -285,6 +311,7 @@ struct kq_nest_link {
  * struct kq_fd - one watched descriptor
  * @read: EVFILT_READ
  * @write: EVFILT_WRITE
+ * @extra: all other filters; grows at the front under [q], read without it
  * @file: [i] the open file the number named at EV_ADD, referenced
  * @hash: [b] close hash
  * @drop: a list of kq_fd that wait for their teardown or last fput
@@ -294,12 +321,13 @@ struct kq_nest_link {
  * @state: [q] KFD_*
  * @listened: holder of @read's flux: the socket was seen listening
  * @wait: wait entries, filled by the first poll, emptied by the teardown
- * @inode: regular files instead have a place on an inode mark
+ * @growth: regular files instead have a place on an inode mark
  * @nest: queues also have an edge in the graph, allocated
  */
 struct kq_fd {
 	struct kq_knote read;
 	struct kq_knote write;
+	struct kq_extra *extra;
 	struct file *file;
 	union {
 		struct hlist_node hash;
@@ -312,9 +340,23 @@ struct kq_fd {
 	bool listened;
 	union {
 		struct kq_wait wait;
-		struct kq_inode_link inode;
+		struct kq_growth growth;
 	};
 	struct kq_nest_link *nest;
+};
+
+/**
+ * struct kq_extra - a knote on a descriptor that is neither READ nor WRITE
+ * @kn: the knote
+ * @kfd: [i] its descriptor
+ * @next: [i] further knotes of the same descriptor
+ * @attached: holder of flux, or of the teardown: detach is due
+ */
+struct kq_extra {
+	struct kq_knote kn;
+	struct kq_fd *kfd;
+	struct kq_extra *next;
+	bool attached;
 };
 
 /**
@@ -489,7 +531,7 @@ void kq_knote_seen(struct kq_knote *kn, bool ready, const struct kq_result *res)
 struct kq_fd *kq_index_fd(struct kq *kq, u32 fd);
 int kq_index_reserve_fd(struct kq *kq, u32 fd);
 void kq_index_set_fd(struct kq *kq, u32 fd, struct kq_fd *kfd);
-struct kq_note *kq_index_note(struct kq *kq, u8 filter, u64 ident);
+struct kq_note *kq_index_note(struct kq *kq, u8 filter, u64 ident, bool aside);
 int kq_index_reserve_note(struct kq *kq);
 bool kq_index_add_note(struct kq *kq, struct kq_note *note);
 void kq_index_del_note(struct kq *kq, struct kq_note *note);
@@ -501,6 +543,9 @@ int kq_fd_init(void);
 void kq_fd_exit(void);
 struct kq_fd *kq_fd_create(struct kq *kq, u32 fd);
 int kq_fd_publish(struct kq_fd *kfd, struct kq_knote *kn);
+struct kq_knote *kq_fd_knote(struct kq_fd *kfd, u8 filter);
+void kq_fd_extend(struct kq_fd *kfd, struct kq_extra *extra);
+bool kq_fd_live(const struct kq_fd *kfd);
 bool kq_fd_kill(struct kq_fd *kfd);
 void kq_fd_teardown(struct kq_fd *kfd, struct kq_drops *drops);
 void kq_fd_free(struct kq_fd *kfd);
@@ -517,6 +562,8 @@ enum kq_kind kq_kind_of(struct file *file);
 
 /* register.c */
 int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops);
+int kq_note_enter(struct kq_note *note);
+void kq_note_abort(struct kq_note *note);
 void kq_knote_bury(struct kq_knote *kn, struct kq_drops *drops);
 void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops);
 bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops) __releases(&kn->kq->lock);

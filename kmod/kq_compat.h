@@ -23,6 +23,26 @@ kqc_find_inode_mark(struct inode *inode, struct fsnotify_group *group)
 #endif
 }
 
+static inline struct fsnotify_mark *
+kqc_find_sb_mark(struct super_block *sb, struct fsnotify_group *group)
+{
+#ifdef KQC_HAVE_FIND_INODE_MARK
+	return fsnotify_find_mark(sb, FSNOTIFY_OBJ_TYPE_SB, group);
+#else
+	return fsnotify_find_mark(&sb->s_fsnotify_marks, group);
+#endif
+}
+
+/* 6.10: fsnotify_add_mark() takes an object, not its list of marks. */
+static inline int kqc_add_sb_mark(struct fsnotify_mark *mark, struct super_block *sb)
+{
+#ifdef KQC_HAVE_FIND_INODE_MARK
+	return fsnotify_add_mark(mark, sb, FSNOTIFY_OBJ_TYPE_SB, 0);
+#else
+	return fsnotify_add_mark(mark, &sb->s_fsnotify_marks, FSNOTIFY_OBJ_TYPE_SB, 0, NULL);
+#endif
+}
+
 /* 6.13: hrtimer_setup() takes the callback; hrtimer_init() went in 6.15. */
 static inline void kqc_hrtimer_setup(struct hrtimer *timer,
 				     enum hrtimer_restart (*fn)(struct hrtimer *),

@@ -10,6 +10,7 @@
  *  eval    register.c, scan.c               knote in flux       yes
  *  commit  scan.c, after an EV_CLEAR or     knote in flux       yes
  *          level event reached the user
+ *  gone    register.c, scan.c               knote in flux       yes
  *  polled  register.c, after each change    queue locked        no
  *  detach  once after a good attach         knote in flux or    yes
  *                                           unreachable
@@ -19,8 +20,8 @@
  * -errno no knote remains and detach is not called; touch -errno refuses the
  * change and must leave everything as it was. eval returns whether the knote is
  * ready; with res->report set it fills data, fflags and EV_EOF too. detach
- * returns when no callback can run any more. Descriptor filters have no detach:
- * the kq_fd leaves its wait queues and marks by itself.
+ * returns when no callback can run any more. READ and WRITE have no detach: the
+ * kq_fd leaves its wait queues and marks by itself.
  */
 #ifndef KQ_FILTER_H
 #define KQ_FILTER_H
@@ -31,18 +32,31 @@
 /* kq_filter_ops.flags */
 #define KQF_FD		0x01	/* ident is a descriptor */
 #define KQF_REFUSED	0x02	/* known, registered elsewhere on the BSDs: EPERM */
+#define KQF_UNPOLLED	0x04	/* does not use the wait queues behind ->poll */
+#define KQF_PATH	0x08	/* takes a descriptor opened with O_PATH */
+#define KQF_ASIDE	0x10	/* may have notes set aside */
+#define KQF_STALLS	0x20	/* an evaluation may wait for others */
+
+/* What becomes of a registration, see kq_filter_ops.gone. */
+enum kq_claim {
+	KQ_CLAIM_KEEP,	/* it is as good as any */
+	KQ_CLAIM_GONE,	/* nothing will ever come of it: as if it were not there */
+	KQ_CLAIM_ASIDE,	/* it has something to report, but its ident now names another object */
+};
 
 /**
  * struct kq_filter_ops - one row of the table
  * @name: shown in fdinfo
  * @flags: KQF_*
- * @size: bytes of the filter's structure, which starts with a struct kq_note;
- *        0 for descriptor filters
+ * @size: bytes of the filter's structure, which starts with a struct kq_extra if
+ *        the ident is a descriptor, else with a struct kq_note; 0 for READ and
+ *        WRITE, which are part of the kq_fd
  * @check: may this file be watched
  * @attach: begin to watch
  * @touch: take over a change, see kq_touch_words() for the common rule
  * @eval: is it ready, and what is to be reported
  * @commit: the reported event was taken
+ * @gone: is it of no use any more; ident_again: a change wants its ident
  * @polled: nobody will wake it: evaluate it at the start of each scan
  * @detach: stop watching
  */
@@ -55,6 +69,7 @@ struct kq_filter_ops {
 	int (*touch)(struct kq_knote *kn, const struct kq_event_ext *ev);
 	bool (*eval)(struct kq_knote *kn, struct kq_result *res);
 	void (*commit)(struct kq_knote *kn, const struct kq_result *res);
+	enum kq_claim (*gone)(struct kq_knote *kn, bool ident_again);
 	bool (*polled)(const struct kq_knote *kn);
 	void (*detach)(struct kq_knote *kn);
 };
@@ -75,11 +90,21 @@ static inline struct kq_note *kq_knote_note(struct kq_knote *kn)
 	return container_of(kn, struct kq_note, kn);
 }
 
-/* The descriptor of a READ or WRITE knote. */
+static inline struct kq_extra *kq_knote_extra(struct kq_knote *kn)
+{
+	return container_of(kn, struct kq_extra, kn);
+}
+
+/* The descriptor of a knote that has one. */
 static inline struct kq_fd *kq_knote_fd(struct kq_knote *kn)
 {
-	return kn->filter == -EVFILT_READ ? container_of(kn, struct kq_fd, read) :
-					    container_of(kn, struct kq_fd, write);
+	switch (kn->filter) {
+	case -EVFILT_READ:
+		return container_of(kn, struct kq_fd, read);
+	case -EVFILT_WRITE:
+		return container_of(kn, struct kq_fd, write);
+	}
+	return kq_knote_extra(kn)->kfd;
 }
 
 static inline bool kq_knote_is_fd(const struct kq_knote *kn)
@@ -99,6 +124,45 @@ static inline void kq_touch_words(struct kq_knote *kn, const struct kq_event_ext
 		kn->sfflags = ev->fflags;
 		kn->sdata = ev->data;
 	}
+}
+
+/**
+ * struct kq_notes - NOTE_ bits collected until they are delivered
+ * @fresh: posted from any context
+ * @taken: holder of flux: seen by an evaluation, not yet forgotten
+ *
+ * Two words, so that what is posted between an evaluation and its delivery is
+ * neither lost nor taken for delivered.
+ */
+struct kq_notes {
+	atomic_t fresh;
+	u32 taken;
+};
+
+static inline void kq_notes_init(struct kq_notes *notes)
+{
+	atomic_set(&notes->fresh, 0);
+	notes->taken = 0;
+}
+
+static inline void kq_notes_post(struct kq_knote *kn, struct kq_notes *notes, u32 bits)
+{
+	atomic_or(bits, &notes->fresh);
+	kq_knote_activate(kn, true);
+}
+
+static inline u32 kq_notes_take(struct kq_notes *notes)
+{
+	if (atomic_read(&notes->fresh))
+		notes->taken |= atomic_xchg(&notes->fresh, 0);
+	return notes->taken;
+}
+
+/* A delivery: only EV_CLEAR forgets. */
+static inline void kq_notes_commit(const struct kq_knote *kn, struct kq_notes *notes)
+{
+	if (kn->flags & EV_CLEAR)
+		notes->taken = 0;
 }
 
 #endif /* KQ_FILTER_H */

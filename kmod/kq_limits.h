@@ -15,6 +15,9 @@
 /* Queues in the longest chain of queues watching queues. */
 #define KQ_MAX_DEPTH	16
 
+/* Tracked children made but not yet running, of all processes together. */
+#define KQ_FORK_POOL	512
+
 /* A slot that stays wrong this long after a look was a close nobody told us. */
 #define KQ_MISSED_AFTER	HZ
 

@@ -4,6 +4,7 @@
 
 #include "kq_filter.h"
 #include "kq_hooks.h"
+#include "filters/proc.h"
 
 /* Puts files for threads that sleep, and tears down where a hook may not. */
 struct workqueue_struct *kq_wq;
@@ -27,11 +28,26 @@ static int __init kq_init(void)
 	err = kqh_fdclose_init();
 	if (err)
 		goto err_fsnotify;
-	err = kq_dev_init();
+	err = kqh_process_init();
 	if (err)
 		goto err_fdclose;
+	err = kqh_signal_init();
+	if (err)
+		goto err_process;
+	err = kqf_track_init();
+	if (err)
+		goto err_signal;
+	err = kq_dev_init();
+	if (err)
+		goto err_track;
 	return 0;
 
+err_track:
+	kqf_track_exit();
+err_signal:
+	kqh_signal_exit();
+err_process:
+	kqh_process_exit();
 err_fdclose:
 	kqh_fdclose_exit();
 err_fsnotify:
@@ -51,8 +67,11 @@ err_wq:
 static void __exit kq_exit(void)
 {
 	kq_dev_exit();
-	kqh_fdclose_exit();
+	kqh_signal_exit();
+	kqh_process_exit();
+	kqf_track_exit();
 	kqh_fsnotify_exit();
+	kqh_fdclose_exit();
 	destroy_workqueue(kq_wq);
 	rcu_barrier();
 	kq_fd_exit();
@@ -61,7 +80,7 @@ static void __exit kq_exit(void)
 module_init(kq_init);
 module_exit(kq_exit);
 
-MODULE_DESCRIPTION("kqueue: one wait for descriptors, timers and user events, as on BSD");
+MODULE_DESCRIPTION("kqueue: one wait for descriptors, files, processes, signals, timers and user events");
 MODULE_AUTHOR("the kqueue for Linux authors");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(KQ_VERSION);

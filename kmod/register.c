@@ -63,6 +63,17 @@ bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops)
 	return !died;
 }
 
+/* The knote of one filter leaves a descriptor that others may go on watching. */
+static void kq_knote_detach(struct kq_knote *kn)
+{
+	const struct kq_filter_ops *ops = kq_filter_ops(kn);
+
+	if (!kq_knote_is_fd(kn) || !ops->detach || !kq_knote_extra(kn)->attached)
+		return;
+	ops->detach(kn);
+	kq_knote_extra(kn)->attached = false;
+}
+
 /**
  * kq_knote_drop() - the knote goes: deleted, delivered once, or never attached
  * @kn: knote in flux
@@ -72,14 +83,14 @@ void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops)
 {
 	struct kq *kq = kn->kq;
 
+	kq_knote_detach(kn);
 	raw_spin_lock_irq(&kq->lock);
 	kq_knote_unlink(kn);
 	if (kq_knote_is_fd(kn)) {
 		struct kq_fd *kfd = kq_knote_fd(kn);
-		struct kq_knote *other = kn == &kfd->read ? &kfd->write : &kfd->read;
 
 		kn->status &= KN_IN_FLUX;
-		if (!(other->status & KN_LIVE))
+		if (!kq_fd_live(kfd))
 			kq_fd_kill(kfd);
 	} else if (!(kn->status & KN_DEAD)) {
 		kq_index_del_note(kq, kq_knote_note(kn));
@@ -146,9 +157,39 @@ static int kq_change_done(struct kq_knote *kn, const struct kq_event_ext *ev,
 		kn->status |= KN_POLLED;
 		kq->polled = true;
 	}
-	if (kq_knote_is_fd(kn) && (kq_knote_fd(kn)->state & KFD_BUSY))
+	/* Whoever uses the wait queues waits for the one that is busy. */
+	if (kq_knote_is_fd(kn) && !(ops->flags & KQF_UNPOLLED) &&
+	    (kq_knote_fd(kn)->state & KFD_BUSY))
 		kq_knote_fd(kn)->state ^= KFD_BUSY | KFD_POLLED;
 	return kq_knote_release(kn, drops) ? 0 : -EBADF;
+}
+
+/* May the filter watch this file? O_PATH may have come with another filter. */
+static int kq_check_fd(struct kq_knote *kn)
+{
+	const struct kq_filter_ops *ops = kq_filter_ops(kn);
+	struct kq_fd *kfd = kq_knote_fd(kn);
+
+	if ((kfd->file->f_mode & FMODE_PATH) && !(ops->flags & KQF_PATH))
+		return -EBADF;
+	return ops->check(kfd);
+}
+
+/**
+ * kq_note_abort() - a note the filter did not attach goes
+ * @note: entered, in flux; must not be detached
+ */
+void kq_note_abort(struct kq_note *note)
+{
+	struct kq *kq = note->kn.kq;
+
+	raw_spin_lock_irq(&kq->lock);
+	if (!(note->kn.status & KN_DEAD))
+		kq_index_del_note(kq, note);
+	kq_flux_wake(kq);
+	raw_spin_unlock_irq(&kq->lock);
+	kfree(note->kn.ext);
+	kfree(note);
 }
 
 /* First EV_ADD: the knote is live and in flux, the filter has not seen it yet. */
@@ -163,27 +204,24 @@ static int kq_attach(struct kq_knote *kn, const struct kq_event_ext *ev, struct 
 	kn->udata = ev->udata;
 	err = kq_knote_set_ext(kn, ev);
 	if (!err && ops->check)
-		err = ops->check(kq_knote_fd(kn));
+		err = kq_check_fd(kn);
 	if (!err && ops->attach)
 		err = ops->attach(kn, ev);
 	if (err) {
 		if (!kq_knote_is_fd(kn)) {
-			/* Not attached: must not be detached. */
-			raw_spin_lock_irq(&kn->kq->lock);
-			if (!(kn->status & KN_DEAD))
-				kq_index_del_note(kn->kq, kq_knote_note(kn));
-			kq_flux_wake(kn->kq);
-			raw_spin_unlock_irq(&kn->kq->lock);
-			kfree(kn->ext);
-			kfree(kq_knote_note(kn));
+			kq_note_abort(kq_knote_note(kn));
 			return err;
 		}
-		raw_spin_lock_irq(&kn->kq->lock);
-		kq_knote_fd(kn)->state &= ~KFD_BUSY;
-		raw_spin_unlock_irq(&kn->kq->lock);
+		if (!(ops->flags & KQF_UNPOLLED)) {
+			raw_spin_lock_irq(&kn->kq->lock);
+			kq_knote_fd(kn)->state &= ~KFD_BUSY;
+			raw_spin_unlock_irq(&kn->kq->lock);
+		}
 		kq_knote_drop(kn, drops);
 		return err;
 	}
+	if (kq_knote_is_fd(kn) && ops->detach)
+		kq_knote_extra(kn)->attached = true;
 	return kq_change_done(kn, ev, drops);
 }
 
@@ -207,6 +245,13 @@ static int kq_modify(struct kq_knote *kn, const struct kq_event_ext *ev, struct 
 	return kq_change_done(kn, ev, drops);
 }
 
+static enum kq_claim kq_claim(struct kq_knote *kn, bool ident_again)
+{
+	const struct kq_filter_ops *ops = kq_filter_ops(kn);
+
+	return ops->gone ? ops->gone(kn, ident_again) : KQ_CLAIM_KEEP;
+}
+
 /* Is the number open, for a change that finds no knote? */
 static int kq_absent_fd(u32 fd)
 {
@@ -221,8 +266,20 @@ static int kq_absent_fd(u32 fd)
 	return open ? -ENOENT : -EBADF;
 }
 
-static int kq_create_fd(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops)
+/* The knote of a filter that is not embedded in the kq_fd. */
+static struct kq_extra *kq_create_extra(struct kq *kq, u8 filter, u16 size)
 {
+	struct kq_extra *extra = kzalloc(size, GFP_KERNEL_ACCOUNT);
+
+	if (extra)
+		kq_knote_init(&extra->kn, kq, filter);
+	return extra;
+}
+
+static int kq_create_fd(struct kq *kq, const struct kq_filter_ops *ops,
+			const struct kq_event_ext *ev, struct kq_drops *drops)
+{
+	struct kq_extra *extra;
 	struct kq_knote *kn;
 	struct kq_fd *kfd;
 	int err;
@@ -233,8 +290,13 @@ static int kq_create_fd(struct kq *kq, const struct kq_event_ext *ev, struct kq_
 	kfd = kq_fd_create(kq, ev->ident);
 	if (IS_ERR(kfd))
 		return PTR_ERR(kfd);
-	kn = ev->filter == EVFILT_READ ? &kfd->read : &kfd->write;
-	err = kq_fd_publish(kfd, kn);
+	if (ops->size) {
+		extra = kq_create_extra(kq, -ev->filter, ops->size);
+		if (extra)
+			kq_fd_extend(kfd, extra);
+	}
+	kn = kq_fd_knote(kfd, -ev->filter);
+	err = kn ? kq_fd_publish(kfd, kn) : -ENOMEM;
 	if (err) {
 		llist_add(&kfd->drop, &drops->list);
 		return err;
@@ -242,7 +304,33 @@ static int kq_create_fd(struct kq *kq, const struct kq_event_ext *ev, struct kq_
 	return kq_attach(kn, ev, drops);
 }
 
-static int kq_change_fd(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops)
+/*
+ * A filter nobody used on this descriptor so far: its knote is made while the
+ * queue is not locked, and added if the descriptor still has none.
+ *
+ * Return: 0 to look again, -ENOMEM.
+ */
+static int kq_extend_fd(struct kq *kq, const struct kq_filter_ops *ops,
+			const struct kq_event_ext *ev)
+{
+	struct kq_extra *extra = kq_create_extra(kq, -ev->filter, ops->size);
+	struct kq_fd *kfd;
+
+	if (!extra)
+		return -ENOMEM;
+	raw_spin_lock_irq(&kq->lock);
+	kfd = kq_index_fd(kq, ev->ident);
+	if (kfd && !kq_fd_knote(kfd, -ev->filter)) {
+		kq_fd_extend(kfd, extra);
+		extra = NULL;
+	}
+	raw_spin_unlock_irq(&kq->lock);
+	kfree(extra);
+	return 0;
+}
+
+static int kq_change_fd(struct kq *kq, const struct kq_filter_ops *ops,
+			const struct kq_event_ext *ev, struct kq_drops *drops)
 {
 	struct kq_knote *kn;
 	struct kq_fd *kfd;
@@ -270,20 +358,27 @@ again:
 		raw_spin_unlock_irq(&kq->lock);
 		if (!(ev->flags & EV_ADD))
 			return kq_absent_fd(ev->ident);
-		err = kq_create_fd(kq, ev, drops);
+		err = kq_create_fd(kq, ops, ev, drops);
 		if (err == -EAGAIN)
 			goto again;
 		return err;
 	}
 
-	kn = ev->filter == EVFILT_READ ? &kfd->read : &kfd->write;
-	if ((kn->status & KN_FLUX) || (kfd->state & KFD_BUSY)) {
+	kn = kq_fd_knote(kfd, -ev->filter);
+	if (!kn && (ev->flags & EV_ADD)) {
+		raw_spin_unlock_irq(&kq->lock);
+		err = kq_extend_fd(kq, ops, ev);
+		if (err)
+			return err;
+		goto again;
+	}
+	if ((kn && (kn->status & KN_FLUX)) || (kfd->state & KFD_BUSY)) {
 		err = kq_flux_wait(kq, drops);
 		if (err)
 			return err;
 		goto again;
 	}
-	if (!(kn->status & KN_LIVE)) {
+	if (!kn || !(kn->status & KN_LIVE)) {
 		if (!(ev->flags & EV_ADD)) {
 			raw_spin_unlock_irq(&kq->lock);
 			return -ENOENT;
@@ -294,11 +389,50 @@ again:
 	}
 	kq_flux_begin(kn, true);
 	raw_spin_unlock_irq(&kq->lock);
+	if (kq_claim(kn, false) == KQ_CLAIM_GONE) {
+		kq_knote_drop(kn, drops);
+		goto again;
+	}
 	if (ev->flags & EV_DELETE) {
 		kq_knote_drop(kn, drops);
 		return 0;
 	}
 	return kq_modify(kn, ev, drops);
+}
+
+/**
+ * kq_note_enter() - a new note enters the index of its queue
+ * @note: from kzalloc(); its ident is set, its knote is initialised
+ *
+ * An older note of the same ident is set aside. Not called with a lock held.
+ *
+ * Return: 0 with the note in flux; -EBADF if the queue has gone, -ENOMEM; it is
+ * the caller's then.
+ */
+int kq_note_enter(struct kq_note *note)
+{
+	struct kq *kq = note->kn.kq;
+	struct kq_note *older;
+	int err;
+
+	do {
+		if (kq_index_reserve_note(kq))
+			return -ENOMEM;
+		raw_spin_lock_irq(&kq->lock);
+		older = kq_index_note(kq, note->kn.filter, note->ident, false);
+		if (kq->dead)
+			err = -EBADF;
+		else
+			err = kq_index_add_note(kq, note) ? 0 : -EAGAIN;
+		if (!err) {
+			if (older && !(note->kn.status & KN_ASIDE))
+				older->kn.status |= KN_ASIDE;
+			note->kn.status |= KN_LIVE;
+			kq_flux_begin(&note->kn, false);
+		}
+		raw_spin_unlock_irq(&kq->lock);
+	} while (err == -EAGAIN);
+	return err;
 }
 
 static int kq_create_note(struct kq *kq, const struct kq_filter_ops *ops,
@@ -320,7 +454,8 @@ static int kq_create_note(struct kq *kq, const struct kq_filter_ops *ops,
 	raw_spin_lock_irq(&kq->lock);
 	if (kq->dead)
 		err = -EBADF;
-	else if (kq_index_note(kq, note->kn.filter, note->ident) || !kq_index_add_note(kq, note))
+	else if (kq_index_note(kq, note->kn.filter, note->ident, false) ||
+		 !kq_index_add_note(kq, note))
 		err = -EAGAIN;
 	if (!err) {
 		note->kn.status = KN_LIVE;
@@ -332,6 +467,38 @@ static int kq_create_note(struct kq *kq, const struct kq_filter_ops *ops,
 		return err;
 	}
 	return kq_attach(&note->kn, ev, drops);
+}
+
+/*
+ * A delete takes what was set aside under the same ident along.
+ *
+ * Return: 0 if there was any, -ENOENT, -EINTR.
+ */
+static int kq_delete_aside(struct kq *kq, const struct kq_filter_ops *ops,
+			   const struct kq_event_ext *ev, struct kq_drops *drops)
+{
+	struct kq_note *note;
+	int err = -ENOENT;
+
+	if (!(ops->flags & KQF_ASIDE))
+		return -ENOENT;
+	for (;;) {
+		raw_spin_lock_irq(&kq->lock);
+		note = kq_index_note(kq, -ev->filter, ev->ident, true);
+		if (!note) {
+			raw_spin_unlock_irq(&kq->lock);
+			return err;
+		}
+		if (note->kn.status & KN_FLUX) {
+			if (kq_flux_wait(kq, drops))
+				return -EINTR;
+			continue;
+		}
+		kq_flux_begin(&note->kn, false);
+		raw_spin_unlock_irq(&kq->lock);
+		kq_knote_drop(&note->kn, drops);
+		err = 0;
+	}
 }
 
 static int kq_change_note(struct kq *kq, const struct kq_filter_ops *ops,
@@ -346,9 +513,14 @@ again:
 		raw_spin_unlock_irq(&kq->lock);
 		return -EBADF;
 	}
-	note = kq_index_note(kq, -ev->filter, ev->ident);
+	note = kq_index_note(kq, -ev->filter, ev->ident, false);
 	if (!note) {
 		raw_spin_unlock_irq(&kq->lock);
+		if (ev->flags & EV_DELETE) {
+			err = kq_delete_aside(kq, ops, ev, drops);
+			if (err != -ENOENT)
+				return err;
+		}
 		if (!(ev->flags & EV_ADD))
 			return -ENOENT;
 		err = kq_create_note(kq, ops, ev, drops);
@@ -364,9 +536,22 @@ again:
 	}
 	kq_flux_begin(&note->kn, true);
 	raw_spin_unlock_irq(&kq->lock);
+	switch (kq_claim(&note->kn, ev->flags & EV_ADD)) {
+	case KQ_CLAIM_KEEP:
+		break;
+	case KQ_CLAIM_GONE:
+		kq_knote_drop(&note->kn, drops);
+		goto again;
+	case KQ_CLAIM_ASIDE:
+		raw_spin_lock_irq(&kq->lock);
+		note->kn.status |= KN_ASIDE;
+		kq_knote_release(&note->kn, drops);
+		goto again;
+	}
 	if (ev->flags & EV_DELETE) {
 		kq_knote_drop(&note->kn, drops);
-		return 0;
+		err = kq_delete_aside(kq, ops, ev, drops);
+		return err == -ENOENT ? 0 : err;
 	}
 	return kq_modify(&note->kn, ev, drops);
 }
@@ -379,8 +564,8 @@ again:
  *
  * Return: 0, or the -errno the caller reports for this change: EINVAL (filter,
  * flags, object or words not supported), EPERM (filter is registered elsewhere),
- * EBADF (descriptor not open), ENOENT (no knote and no EV_ADD), ENOMEM, EINTR
- * (being killed).
+ * EBADF (descriptor not open), ENOENT (no knote and no EV_ADD), ESRCH (no such
+ * process), ENOMEM, EINTR (being killed).
  */
 int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops)
 {
@@ -395,7 +580,7 @@ int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *d
 	    (ev->flags & (EV_ADD | EV_KEEPUDATA)) == (EV_ADD | EV_KEEPUDATA))
 		return -EINVAL;
 	if (ops->flags & KQF_FD)
-		return kq_change_fd(kq, ev, drops);
+		return kq_change_fd(kq, ops, ev, drops);
 	return kq_change_note(kq, ops, ev, drops);
 }
 

@@ -16,7 +16,7 @@ enum kq_fate {
 	KQ_STALE,	/* an EV_CLEAR delivery would repeat the last one */
 	KQ_READY,	/* its record is in the buffer */
 	KQ_BACK,	/* the record did not reach the user: nothing happened */
-	KQ_DROP,	/* EV_ONESHOT delivered */
+	KQ_DROP,	/* EV_ONESHOT delivered, or nothing will ever come of it */
 	KQ_BURY,	/* it died while in flux, the teardown is ours */
 };
 
@@ -49,7 +49,9 @@ struct kq_batch {
 /* A ->poll of unknown making may block: nothing else waits for it in flux. */
 static bool kq_may_stall(struct kq_knote *kn)
 {
-	if (!kq_knote_is_fd(kn))
+	if (kq_filter_ops(kn)->flags & KQF_STALLS)
+		return true;
+	if (!kq_knote_is_fd(kn) || (kq_filter_ops(kn)->flags & KQF_UNPOLLED))
 		return false;
 	switch (kq_knote_fd(kn)->kind) {
 	case KQ_KIND_POLL:
@@ -123,16 +125,19 @@ static bool kq_knote_current(struct kq_knote *kn)
 
 static enum kq_fate kq_taken_eval(struct kq_taken *t)
 {
+	const struct kq_filter_ops *ops = kq_filter_ops(t->kn);
 	struct kq_knote *kn = t->kn;
 
 	if (!kq_knote_current(kn))
 		return KQ_IDLE;
-	if (kq_filter_ops(kn)->eval(kn, &t->res)) {
+	if (ops->eval(kn, &t->res)) {
 		if (kq_knote_stale(kn, &t->res, t->strong) && !(kn->status & KN_FORCED))
 			return KQ_STALE;
 		return KQ_READY;
 	}
-	return kn->status & KN_FORCED ? KQ_READY : KQ_IDLE;
+	if (kn->status & KN_FORCED)
+		return KQ_READY;
+	return ops->gone && ops->gone(kn, false) == KQ_CLAIM_GONE ? KQ_DROP : KQ_IDLE;
 }
 
 /* Return: records put into the buffer. */
@@ -200,6 +205,8 @@ static void kq_batch_settle(struct kq *kq, struct kq_batch *batch, struct kq_kno
 
 		if (t->fate == KQ_BACK) {
 			kn->status |= t->strong ? KN_ACTIVE | KN_STRONG : KN_ACTIVE;
+		} else if (t->fate == KQ_DROP) {
+			continue;
 		} else if (t->fate == KQ_IDLE) {
 			kq_knote_seen(kn, false, &t->res);
 		} else if (t->fate == KQ_READY) {

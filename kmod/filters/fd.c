@@ -25,8 +25,9 @@ int kqf_fd_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 		return 0;
 	switch (kfd->kind) {
 	case KQ_KIND_REG:
-		kfd->inode.seen_size = -1;
-		return kqh_fsnotify_join(kfd);
+		kqf_file_init(kfd);
+		return kqh_fsnotify_join(&kfd->growth.link, file_inode(kfd->file),
+					 KQH_WATCH_CHANGE);
 	case KQ_KIND_DIR:
 	case KQ_KIND_ALWAYS:
 		return 0;

@@ -20,6 +20,7 @@ bool kqf_pipe_read(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res
 bool kqf_pipe_write(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res);
 
 /* fd_file.c */
+void kqf_file_init(struct kq_fd *kfd);
 bool kqf_file_read(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res);
 void kqf_file_seen(struct kq_fd *kfd, const struct kq_result *res);
 

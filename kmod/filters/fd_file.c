@@ -4,6 +4,25 @@
 
 #include "fd.h"
 
+/* Changes of attributes alone, of names and the like do not move the end. */
+static void kqf_file_post(struct kq_inode_link *link, u32 notes)
+{
+	struct kq_fd *kfd = container_of(link, struct kq_fd, growth.link);
+
+	if (notes & (NOTE_WRITE | NOTE_EXTEND | NOTE_TRUNCATE))
+		kq_knote_activate(&kfd->read, true);
+}
+
+/**
+ * kqf_file_init() - before a regular file joins its inode mark
+ * @kfd: descriptor
+ */
+void kqf_file_init(struct kq_fd *kfd)
+{
+	kfd->growth.seen_size = -1;
+	kfd->growth.link.post = kqf_file_post;
+}
+
 /**
  * kqf_file_read() - EVFILT_READ on a regular file (KQ-130 to KQ-133)
  * @kfd: descriptor
@@ -22,10 +41,10 @@ bool kqf_file_read(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res
 
 	res->data = size - pos;
 	if (!res->data && !(kn->sfflags & NOTE_FILE_POLL)) {
-		kfd->inode.seen_size = -1;
+		kfd->growth.seen_size = -1;
 		return false;
 	}
-	if ((kn->flags & EV_CLEAR) && kfd->inode.seen_size == size && kfd->inode.seen_pos == pos)
+	if ((kn->flags & EV_CLEAR) && kfd->growth.seen_size == size && kfd->growth.seen_pos == pos)
 		return false;
 	return true;
 }
@@ -37,9 +56,9 @@ bool kqf_file_read(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res
  */
 void kqf_file_seen(struct kq_fd *kfd, const struct kq_result *res)
 {
-	kfd->inode.seen_size = -1;
+	kfd->growth.seen_size = -1;
 	if (!res)
 		return;
-	kfd->inode.seen_pos = READ_ONCE(kfd->file->f_pos);
-	kfd->inode.seen_size = kfd->inode.seen_pos + res->data;
+	kfd->growth.seen_pos = READ_ONCE(kfd->file->f_pos);
+	kfd->growth.seen_size = kfd->growth.seen_pos + res->data;
 }

@@ -4,7 +4,6 @@
  * asked at each evaluation and never remembered: a knote made before listen()
  * reports connections afterwards.
  */
-#include <linux/net.h>
 #include <linux/poll.h>
 #include <linux/udp.h>
 #include <net/af_unix.h>
@@ -12,21 +11,7 @@
 #include <net/tcp.h>
 
 #include "fd.h"
-
-static struct sock *kqf_sk(const struct kq_fd *kfd)
-{
-	return sock_from_file(kfd->file)->sk;
-}
-
-static bool kqf_is_inet(const struct sock *sk)
-{
-	return sk->sk_family == AF_INET || sk->sk_family == AF_INET6;
-}
-
-static bool kqf_is_tcp(const struct sock *sk)
-{
-	return kqf_is_inet(sk) && sk->sk_type == SOCK_STREAM && sk->sk_protocol == IPPROTO_TCP;
-}
+#include "sock.h"
 
 static bool kqf_is_stream(const struct sock *sk)
 {

@@ -192,7 +192,8 @@ static void kqh_late_work(struct work_struct *work)
  */
 static void kqh_dispose(struct kq_fd *kfd)
 {
-	bool simple = kfd->kind != KQ_KIND_REG && kfd->kind != KQ_KIND_QUEUE;
+	bool simple = kfd->kind != KQ_KIND_REG && kfd->kind != KQ_KIND_QUEUE &&
+		      !(kfd->state & KFD_SLEEPS);
 
 	if (simple && preemptible()) {
 		kq_fd_teardown(kfd, NULL);

@@ -1,142 +1,516 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Growth of watched regular files: one mark per inode, shared by all kq_fd that
- * watch a descriptor of it.
+ * What happens to watched inodes, told as NOTE_ bits of EVFILT_VNODE. An inode
+ * has one mark for changes, shared by all knotes on it, and a second one, made
+ * when first asked for, for open, read and close. A file system with watched
+ * directories has a third: the removal of an open directory is told to its
+ * parent alone.
  */
 #include <linux/fsnotify_backend.h>
 #include <linux/mutex.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/task_work.h>
+#include <linux/wait_bit.h>
+#include <linux/workqueue.h>
 
 #include "kq_hooks.h"
+
+#define KQH_CHANGE_MASK	(FS_MODIFY | FS_ATTRIB | FS_MOVE_SELF | FS_CREATE | FS_DELETE | FS_RENAME)
+#define KQH_ACCESS_MASK	(FS_OPEN | FS_ACCESS | FS_CLOSE_WRITE | FS_CLOSE_NOWRITE)
+
+/**
+ * struct kqh_sb - our mark on a file system
+ * @mark: the mark; its last put frees this
+ * @users: under kqh_mark_mutex: watched directories
+ */
+struct kqh_sb {
+	struct fsnotify_mark mark;
+	unsigned int users;
+};
 
 /**
  * struct kq_watch - our mark on one inode
  * @mark: the mark; its last put frees this
- * @lock: protects @fds
- * @fds: kq_fd through their inode link
- * @users: under kqh_mark_mutex: entries of @fds, joining ones included
+ * @lock: protects @links and what follows
+ * @links: the knotes, through their kq_inode_link
+ * @users: under kqh_mark_mutex: entries of @links, joining ones included
+ * @size: size when last looked at, to tell growing from overwriting
+ * @nlink: links when last looked at
+ * @inode: the inode, kept by whoever is on @links
+ * @which: [i] enum kqh_watch_group
+ * @move: queued when the kernel dropped the mark, see kqh_mark_freed()
+ * @sb: under kqh_mark_mutex: for a directory, the mark on its file system
  */
 struct kq_watch {
 	struct fsnotify_mark mark;
 	raw_spinlock_t lock;
-	struct list_head fds;
+	struct list_head links;
 	unsigned int users;
+	loff_t size;
+	unsigned int nlink;
+	struct inode *inode;
+	enum kqh_watch_group which;
+	union {
+		struct callback_head move;
+		struct work_struct move_work;
+	};
+	struct kqh_sb *sb;
 };
 
-static struct fsnotify_group *kqh_group;
+/* Watches whose knotes are to move to a new mark, for module exit. */
+static atomic_t kqh_moves = ATOMIC_INIT(0);
+
+/* By enum kqh_watch_group. */
+static struct fsnotify_group *kqh_groups[2];
+static struct fsnotify_group *kqh_sb_group;
 /* Find, add and destroy are one step. */
 static DEFINE_MUTEX(kqh_mark_mutex);
 
-static int kqh_inode_event(struct fsnotify_mark *mark, u32 mask, struct inode *inode,
-			   struct inode *dir, const struct qstr *name, u32 cookie)
-{
-	struct kq_watch *watch = container_of(mark, struct kq_watch, mark);
-	struct kq_fd *kfd;
-	unsigned long flags;
+static void kqh_watch_move(struct kq_watch *old);
 
+static struct kq_watch *kqh_mark_watch(struct fsnotify_mark *mark)
+{
+	return container_of(mark, struct kq_watch, mark);
+}
+
+/* Notes a change of size. */
+static u32 kqh_resized(struct kq_watch *watch, const struct inode *inode)
+{
+	loff_t size = i_size_read(inode), old = watch->size;
+
+	watch->size = size;
+	if (size > old)
+		return NOTE_EXTEND;
+	return size < old ? NOTE_TRUNCATE : 0;
+}
+
+static bool kqh_relinked(struct kq_watch *watch, const struct inode *inode)
+{
+	unsigned int nlink = inode->i_nlink;
+	bool changed = nlink != watch->nlink;
+
+	watch->nlink = nlink;
+	return changed;
+}
+
+/* The number of names changed: by link(2), or because one was removed. */
+static u32 kqh_names(struct kq_watch *watch, const struct inode *inode)
+{
+	unsigned int before = watch->nlink;
+
+	kqh_relinked(watch, inode);
+	if (S_ISDIR(inode->i_mode) || !inode->i_nlink)
+		return NOTE_DELETE;
+	return inode->i_nlink < before ? NOTE_DELETE | NOTE_LINK : NOTE_LINK;
+}
+
+/*
+ * An event told to the inode itself. How the kernel names it tells what it was:
+ * a path for what was done through a descriptor, a directory entry for a change
+ * of attributes, size included, the inode alone for a change of its names.
+ */
+static u32 kqh_self_notes(struct kq_watch *watch, u32 mask, int type, const struct inode *inode)
+{
+	u32 resized, notes = 0;
+
+	if (mask & FS_MODIFY) {
+		resized = kqh_resized(watch, inode);
+		if (type == FSNOTIFY_EVENT_DENTRY)
+			notes |= NOTE_ATTRIB | resized;
+		else
+			notes |= NOTE_WRITE | (resized & NOTE_EXTEND);
+	}
+	if (mask & FS_ATTRIB)
+		notes |= type == FSNOTIFY_EVENT_INODE ? kqh_names(watch, inode) : NOTE_ATTRIB;
+	if (mask & FS_MOVE_SELF)
+		notes |= NOTE_RENAME;
+	return notes;
+}
+
+/* An entry of a watched directory came or went. */
+static u32 kqh_entry_notes(struct kq_watch *watch, u32 mask, const struct inode *dir)
+{
+	kqh_relinked(watch, dir);
+	return mask & FS_ISDIR ? NOTE_WRITE | NOTE_LINK : NOTE_WRITE;
+}
+
+/*
+ * An entry was moved out of, into or within a watched directory. Most file
+ * systems count the subdirectories of a directory in its links; for the others
+ * a directory that came from or went to elsewhere has changed them.
+ */
+static u32 kqh_rename_notes(struct kq_watch *watch, u32 mask, const struct inode *dir,
+			    bool elsewhere)
+{
+	bool changed = kqh_relinked(watch, dir);
+
+	if (dir->i_nlink < 2 && elsewhere)
+		changed = mask & FS_ISDIR;
+	return changed ? NOTE_WRITE | NOTE_LINK : NOTE_WRITE;
+}
+
+static void kqh_post(struct kq_watch *watch, u32 notes)
+{
+	struct kq_inode_link *link;
+
+	lockdep_assert_held(&watch->lock);
+	if (!notes)
+		return;
+	list_for_each_entry(link, &watch->links, link)
+		link->post(link, notes);
+}
+
+static int kqh_on_change(struct fsnotify_group *group, u32 mask, const void *data, int type,
+			 struct inode *dir, const struct qstr *name, u32 cookie,
+			 struct fsnotify_iter_info *iter)
+{
+	struct fsnotify_mark *mark = fsnotify_iter_mark(iter, FSNOTIFY_ITER_TYPE_INODE);
+	struct fsnotify_mark *mark2 = fsnotify_iter_mark(iter, FSNOTIFY_ITER_TYPE_INODE2);
+	const struct inode *to = NULL;
+	struct kq_watch *watch;
+	unsigned long flags;
+	u32 notes;
+
+	if (mask & FS_RENAME)
+		to = d_inode(((const struct dentry *)data)->d_parent);
+	if (mark) {
+		watch = kqh_mark_watch(mark);
+		raw_spin_lock_irqsave(&watch->lock, flags);
+		if (mask & FS_RENAME)
+			notes = kqh_rename_notes(watch, mask, dir, dir != to);
+		else if (mask & (FS_CREATE | FS_DELETE))
+			notes = kqh_entry_notes(watch, mask, dir);
+		else
+			notes = kqh_self_notes(watch, mask, type, fsnotify_data_inode(data, type));
+		kqh_post(watch, notes);
+		raw_spin_unlock_irqrestore(&watch->lock, flags);
+	}
+	if (mark2 && dir != to) {
+		watch = kqh_mark_watch(mark2);
+		raw_spin_lock_irqsave(&watch->lock, flags);
+		kqh_post(watch, kqh_rename_notes(watch, mask, to, true));
+		raw_spin_unlock_irqrestore(&watch->lock, flags);
+	}
+	return 0;
+}
+
+static int kqh_on_access(struct fsnotify_group *group, u32 mask, const void *data, int type,
+			 struct inode *dir, const struct qstr *name, u32 cookie,
+			 struct fsnotify_iter_info *iter)
+{
+	struct fsnotify_mark *mark = fsnotify_iter_mark(iter, FSNOTIFY_ITER_TYPE_INODE);
+	struct kq_watch *watch;
+	unsigned long flags;
+	u32 notes = 0;
+
+	if (!mark)
+		return 0;
+	if (mask & FS_OPEN)
+		notes |= NOTE_OPEN;
+	/* utimensat(2) of the access time alone */
+	if (mask & FS_ACCESS)
+		notes |= type == FSNOTIFY_EVENT_DENTRY ? NOTE_ATTRIB : NOTE_READ;
+	if (mask & FS_CLOSE_WRITE)
+		notes |= NOTE_CLOSE_WRITE;
+	if (mask & FS_CLOSE_NOWRITE)
+		notes |= NOTE_CLOSE;
+	watch = kqh_mark_watch(mark);
 	raw_spin_lock_irqsave(&watch->lock, flags);
-	list_for_each_entry(kfd, &watch->fds, inode.link)
-		kq_knote_activate(&kfd->read, true);
+	kqh_post(watch, notes);
 	raw_spin_unlock_irqrestore(&watch->lock, flags);
 	return 0;
 }
 
-static void kqh_free_mark(struct fsnotify_mark *mark)
+/* Something was removed on a file system with watched directories. */
+static int kqh_on_removal(struct fsnotify_group *group, u32 mask, const void *data, int type,
+			  struct inode *dir, const struct qstr *name, u32 cookie,
+			  struct fsnotify_iter_info *iter)
 {
-	kfree(container_of(mark, struct kq_watch, mark));
+	struct inode *victim = fsnotify_data_inode(data, type);
+	struct fsnotify_mark *mark;
+	struct kq_watch *watch;
+	unsigned long flags;
+
+	if (!(mask & FS_ISDIR) || !victim)
+		return 0;
+	mark = kqc_find_inode_mark(victim, kqh_groups[KQH_WATCH_CHANGE]);
+	if (!mark)
+		return 0;
+	watch = kqh_mark_watch(mark);
+	raw_spin_lock_irqsave(&watch->lock, flags);
+	kqh_post(watch, NOTE_DELETE);
+	raw_spin_unlock_irqrestore(&watch->lock, flags);
+	fsnotify_put_mark(mark);
+	return 0;
 }
 
-static const struct fsnotify_ops kqh_fsnotify_ops = {
-	.handle_inode_event = kqh_inode_event,
-	.free_mark = kqh_free_mark,
+static void kqh_free_watch(struct fsnotify_mark *mark)
+{
+	kfree(kqh_mark_watch(mark));
+}
+
+static void kqh_move_run(struct callback_head *work)
+{
+	kqh_watch_move(container_of(work, struct kq_watch, move));
+}
+
+static void kqh_move_work(struct work_struct *work)
+{
+	kqh_watch_move(container_of(work, struct kq_watch, move_work));
+}
+
+/*
+ * The kernel drops all marks of an inode when an entry of it goes that was its
+ * last name, even if it is still open by a name removed before. The knotes then
+ * move to a new mark, once the kernel is done with this one: on the way of the
+ * unlinking task to user mode. Called for our own removals too.
+ */
+static void kqh_mark_freed(struct fsnotify_mark *mark, struct fsnotify_group *group)
+{
+	struct kq_watch *watch = kqh_mark_watch(mark);
+
+	if (!READ_ONCE(watch->users))
+		return;
+	refcount_inc(&mark->refcnt);
+	atomic_inc(&kqh_moves);
+	if (!(current->flags & (PF_KTHREAD | PF_IO_WORKER))) {
+		init_task_work(&watch->move, kqh_move_run);
+		if (kqc_task_work_add(current, &watch->move))
+			return;
+	}
+	INIT_WORK(&watch->move_work, kqh_move_work);
+	queue_work(kq_wq, &watch->move_work);
+}
+
+static void kqh_free_sb(struct fsnotify_mark *mark)
+{
+	kfree(container_of(mark, struct kqh_sb, mark));
+}
+
+static const struct fsnotify_ops kqh_change_ops = {
+	.handle_event = kqh_on_change,
+	.freeing_mark = kqh_mark_freed,
+	.free_mark = kqh_free_watch,
 };
 
-static struct kq_watch *kqh_watch_get(struct inode *inode)
+static const struct fsnotify_ops kqh_access_ops = {
+	.handle_event = kqh_on_access,
+	.freeing_mark = kqh_mark_freed,
+	.free_mark = kqh_free_watch,
+};
+
+static const struct fsnotify_ops kqh_sb_ops = {
+	.handle_event = kqh_on_removal,
+	.free_mark = kqh_free_sb,
+};
+
+static struct kqh_sb *kqh_sb_get(struct super_block *sb)
 {
+	struct fsnotify_mark *mark;
+	struct kqh_sb *watch;
+	int err;
+
+	lockdep_assert_held(&kqh_mark_mutex);
+	mark = kqc_find_sb_mark(sb, kqh_sb_group);
+	if (mark) {
+		watch = container_of(mark, struct kqh_sb, mark);
+	} else {
+		watch = kzalloc(sizeof(*watch), GFP_KERNEL_ACCOUNT);
+		if (!watch)
+			return ERR_PTR(-ENOMEM);
+		fsnotify_init_mark(&watch->mark, kqh_sb_group);
+		watch->mark.mask = FS_DELETE;
+		err = kqc_add_sb_mark(&watch->mark, sb);
+		if (err) {
+			fsnotify_put_mark(&watch->mark);
+			return ERR_PTR(err);
+		}
+	}
+	watch->users++;
+	return watch;
+}
+
+static void kqh_sb_put(struct kqh_sb *watch)
+{
+	lockdep_assert_held(&kqh_mark_mutex);
+	if (!--watch->users)
+		fsnotify_destroy_mark(&watch->mark, kqh_sb_group);
+	fsnotify_put_mark(&watch->mark);
+}
+
+static void kqh_watch_look(struct kq_watch *watch, const struct inode *inode)
+{
+	watch->size = i_size_read(inode);
+	watch->nlink = inode->i_nlink;
+}
+
+static struct kq_watch *kqh_watch_get(struct inode *inode, enum kqh_watch_group which)
+{
+	struct fsnotify_group *group = kqh_groups[which];
 	struct fsnotify_mark *mark;
 	struct kq_watch *watch;
 	int err;
 
-	mark = kqc_find_inode_mark(inode, kqh_group);
+	mark = kqc_find_inode_mark(inode, group);
 	if (mark)
-		return container_of(mark, struct kq_watch, mark);
+		return kqh_mark_watch(mark);
 
 	watch = kzalloc(sizeof(*watch), GFP_KERNEL_ACCOUNT);
 	if (!watch)
 		return ERR_PTR(-ENOMEM);
 	raw_spin_lock_init(&watch->lock);
-	INIT_LIST_HEAD(&watch->fds);
-	fsnotify_init_mark(&watch->mark, kqh_group);
-	watch->mark.mask = FS_MODIFY;
-	err = fsnotify_add_inode_mark(&watch->mark, inode, 0);
-	if (err) {
-		fsnotify_put_mark(&watch->mark);
-		return ERR_PTR(err);
+	INIT_LIST_HEAD(&watch->links);
+	watch->inode = inode;
+	watch->which = which;
+	kqh_watch_look(watch, inode);
+	fsnotify_init_mark(&watch->mark, group);
+	watch->mark.mask = which == KQH_WATCH_CHANGE ? KQH_CHANGE_MASK : KQH_ACCESS_MASK;
+	if (which == KQH_WATCH_CHANGE && S_ISDIR(inode->i_mode)) {
+		watch->sb = kqh_sb_get(inode->i_sb);
+		if (IS_ERR(watch->sb)) {
+			err = PTR_ERR(watch->sb);
+			goto err_put;
+		}
 	}
+	err = fsnotify_add_inode_mark(&watch->mark, inode, 0);
+	if (err)
+		goto err_sb;
+	/* What changed before the mark was there is nobody's news. */
+	raw_spin_lock_irq(&watch->lock);
+	kqh_watch_look(watch, inode);
+	raw_spin_unlock_irq(&watch->lock);
 	return watch;
+
+err_sb:
+	if (watch->sb)
+		kqh_sb_put(watch->sb);
+err_put:
+	fsnotify_put_mark(&watch->mark);
+	return ERR_PTR(err);
+}
+
+/* Undoes one kqh_watch_get() with its count in users. */
+static void kqh_watch_put(struct kq_watch *watch)
+{
+	lockdep_assert_held(&kqh_mark_mutex);
+	WRITE_ONCE(watch->users, watch->users - 1);
+	if (!watch->users) {
+		fsnotify_destroy_mark(&watch->mark, watch->mark.group);
+		if (watch->sb)
+			kqh_sb_put(watch->sb);
+	}
+	/* From the search or the creation. */
+	fsnotify_put_mark(&watch->mark);
+}
+
+/* The knotes of a watch whose mark is gone go to the one its inode has now. */
+static void kqh_watch_move(struct kq_watch *old)
+{
+	struct kq_inode_link *link;
+	struct kq_watch *watch;
+
+	mutex_lock(&kqh_mark_mutex);
+	while (old->users) {
+		watch = kqh_watch_get(old->inode, old->which);
+		if (IS_ERR(watch)) {
+			pr_err_ratelimited("lost a watched inode: %ld\n", PTR_ERR(watch));
+			break;
+		}
+		WRITE_ONCE(watch->users, watch->users + 1);
+		raw_spin_lock_irq(&old->lock);
+		link = list_first_entry(&old->links, struct kq_inode_link, link);
+		list_del(&link->link);
+		raw_spin_unlock_irq(&old->lock);
+		raw_spin_lock_irq(&watch->lock);
+		list_add_tail(&link->link, &watch->links);
+		raw_spin_unlock_irq(&watch->lock);
+		link->watch = watch;
+		kqh_watch_put(old);
+	}
+	mutex_unlock(&kqh_mark_mutex);
+	fsnotify_put_mark(&old->mark);
+	if (atomic_dec_and_test(&kqh_moves))
+		wake_up_var(&kqh_moves);
 }
 
 /**
- * kqh_fsnotify_join() - activate the READ knote when the file is modified
- * @kfd: descriptor of a regular file
+ * kqh_fsnotify_join() - be told what happens to an inode
+ * @link: the place; its post is set
+ * @inode: the inode, kept by the caller as long as the link is there
+ * @which: changes, or open, read and close
  *
  * Return: 0 or -ENOMEM.
  */
-int kqh_fsnotify_join(struct kq_fd *kfd)
+int kqh_fsnotify_join(struct kq_inode_link *link, struct inode *inode, enum kqh_watch_group which)
 {
 	struct kq_watch *watch;
 
 	mutex_lock(&kqh_mark_mutex);
-	watch = kqh_watch_get(file_inode(kfd->file));
+	watch = kqh_watch_get(inode, which);
 	if (IS_ERR(watch)) {
 		mutex_unlock(&kqh_mark_mutex);
 		return PTR_ERR(watch);
 	}
-	watch->users++;
+	WRITE_ONCE(watch->users, watch->users + 1);
 	raw_spin_lock_irq(&watch->lock);
-	list_add_tail(&kfd->inode.link, &watch->fds);
+	list_add_tail(&link->link, &watch->links);
 	raw_spin_unlock_irq(&watch->lock);
-	kfd->inode.watch = watch;
+	link->watch = watch;
 	mutex_unlock(&kqh_mark_mutex);
 	return 0;
 }
 
 /**
- * kqh_fsnotify_leave() - on return no event reaches this descriptor
- * @kfd: descriptor of a regular file; process context
+ * kqh_fsnotify_leave() - on return no event reaches this place
+ * @link: the place; may be on no mark; process context
  */
-void kqh_fsnotify_leave(struct kq_fd *kfd)
+void kqh_fsnotify_leave(struct kq_inode_link *link)
 {
-	struct kq_watch *watch = kfd->inode.watch;
+	struct kq_watch *watch = link->watch;
 
 	if (!watch)
 		return;
 	mutex_lock(&kqh_mark_mutex);
 	raw_spin_lock_irq(&watch->lock);
-	list_del(&kfd->inode.link);
+	list_del(&link->link);
 	raw_spin_unlock_irq(&watch->lock);
-	if (!--watch->users)
-		fsnotify_destroy_mark(&watch->mark, kqh_group);
-	/* The reference of kqh_watch_get(), from the search or the creation. */
-	fsnotify_put_mark(&watch->mark);
-	kfd->inode.watch = NULL;
+	link->watch = NULL;
+	kqh_watch_put(watch);
 	mutex_unlock(&kqh_mark_mutex);
 }
 
+static void kqh_group_put(struct fsnotify_group *group)
+{
+	if (!IS_ERR_OR_NULL(group))
+		fsnotify_put_group(group);
+}
+
 /**
- * kqh_fsnotify_init() - the group of all our marks
+ * kqh_fsnotify_init() - the groups of all our marks
  *
  * Return: 0 or -errno.
  */
 int kqh_fsnotify_init(void)
 {
-	kqh_group = fsnotify_alloc_group(&kqh_fsnotify_ops, 0);
-	return PTR_ERR_OR_ZERO(kqh_group);
+	kqh_groups[KQH_WATCH_CHANGE] = fsnotify_alloc_group(&kqh_change_ops, 0);
+	kqh_groups[KQH_WATCH_ACCESS] = fsnotify_alloc_group(&kqh_access_ops, 0);
+	kqh_sb_group = fsnotify_alloc_group(&kqh_sb_ops, 0);
+	if (IS_ERR(kqh_groups[KQH_WATCH_CHANGE]) || IS_ERR(kqh_groups[KQH_WATCH_ACCESS]) ||
+	    IS_ERR(kqh_sb_group)) {
+		kqh_fsnotify_exit();
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 /** kqh_fsnotify_exit() - on return no mark is left and no callback runs */
 void kqh_fsnotify_exit(void)
 {
+	wait_var_event(&kqh_moves, !atomic_read(&kqh_moves));
 	fsnotify_wait_marks_destroyed();
-	fsnotify_put_group(kqh_group);
+	kqh_group_put(kqh_groups[KQH_WATCH_CHANGE]);
+	kqh_group_put(kqh_groups[KQH_WATCH_ACCESS]);
+	kqh_group_put(kqh_sb_group);
 }

@@ -38,6 +38,7 @@ static int kqh_wake(wait_queue_entry_t *entry, unsigned int mode, int sync, void
 	struct kq_fd *kfd = entry->private;
 	__poll_t events = key_to_poll(key);
 	bool strong = events;
+	struct kq_extra *extra;
 
 	/*
 	 * Pairs with the barrier in kq_batch_take(): the waker changed its object
@@ -48,6 +49,10 @@ static int kqh_wake(wait_queue_entry_t *entry, unsigned int mode, int sync, void
 		kqh_wake_knote(&kfd->read, strong);
 	if (!events || (events & KQH_WRITE_MASK))
 		kqh_wake_knote(&kfd->write, strong);
+	/* Pairs with kq_fd_extend(); what is on the list stays. */
+	for (extra = smp_load_acquire(&kfd->extra); extra; extra = extra->next)
+		if (!(kq_filter_ops(&extra->kn)->flags & KQF_UNPOLLED))
+			kqh_wake_knote(&extra->kn, strong);
 
 	if (events & POLLFREE) {
 		list_del_init(&entry->entry);

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * NOTE_TRACK (KQ-195 to KQ-197): the children of a tracked process get knotes
+ * before they run. The probe at fork may neither allocate nor sleep on
+ * PREEMPT_RT: it takes a record from a pool and queues it as work on the child,
+ * which makes the knotes on its way to its first instruction, or to its end if
+ * it never gets there.
+ */
+#include <linux/kernel.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/task_work.h>
+
+#include "proc.h"
+
+/**
+ * struct kqf_fork - a child that is to be tracked
+ * @link: in the pool
+ * @work: queued on the child
+ * @kq: queue of the parent's knote, referenced
+ * @parent: the tracked process, referenced
+ * @watcher: who registered, referenced
+ * @uid: see struct kqf_process
+ * @privileged: likewise
+ * @spare: not from the pool
+ * @ext: the parent's knote has extension words
+ * @flags: words of the parent's knote when the child was made
+ * @sfflags: likewise
+ * @sdata: likewise
+ * @udata: likewise
+ * @exts: likewise
+ */
+struct kqf_fork {
+	struct list_head link;
+	struct callback_head work;
+	struct kq *kq;
+	struct pid *parent;
+	struct pid *watcher;
+	kuid_t uid;
+	bool privileged;
+	bool spare;
+	bool ext;
+	u16 flags;
+	u32 sfflags;
+	s64 sdata;
+	u64 udata;
+	u64 exts[2];
+};
+
+static struct kqf_fork *kqf_forks;
+static LIST_HEAD(kqf_fork_pool);
+static DEFINE_RAW_SPINLOCK(kqf_fork_lock);
+
+static struct kqf_fork *kqf_fork_get(void)
+{
+	struct kqf_fork *rec;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&kqf_fork_lock, flags);
+	rec = list_first_entry_or_null(&kqf_fork_pool, struct kqf_fork, link);
+	if (rec)
+		list_del(&rec->link);
+	raw_spin_unlock_irqrestore(&kqf_fork_lock, flags);
+	/* More children under way than the pool has records. */
+	if (!rec && !IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		rec = kzalloc(sizeof(*rec), GFP_ATOMIC | __GFP_NOWARN);
+		if (rec)
+			rec->spare = true;
+	}
+	return rec;
+}
+
+static void kqf_fork_put(struct kqf_fork *rec)
+{
+	unsigned long flags;
+
+	put_pid(rec->parent);
+	put_pid(rec->watcher);
+	kq_put(rec->kq);
+	if (rec->spare) {
+		kfree(rec);
+		return;
+	}
+	raw_spin_lock_irqsave(&kqf_fork_lock, flags);
+	list_add(&rec->link, &kqf_fork_pool);
+	raw_spin_unlock_irqrestore(&kqf_fork_lock, flags);
+}
+
+/* A knote with the words of the parent's, in flux in its queue. */
+static struct kqf_proc *kqf_fork_knote(const struct kqf_fork *rec, pid_t nr, u32 status)
+{
+	struct kqf_proc *proc = kzalloc(sizeof(*proc), GFP_KERNEL_ACCOUNT);
+	struct kq_knote *kn;
+
+	if (!proc)
+		return NULL;
+	kn = &proc->note.kn;
+	kq_knote_init(kn, rec->kq, -EVFILT_PROC);
+	kn->flags = rec->flags;
+	kn->sfflags = rec->sfflags;
+	kn->sdata = rec->sdata;
+	kn->udata = rec->udata;
+	kn->status = status;
+	proc->note.ident = nr;
+	if (rec->ext) {
+		kn->ext = kmemdup(rec->exts, sizeof(rec->exts), GFP_KERNEL_ACCOUNT);
+		if (!kn->ext)
+			goto err;
+	}
+	if (kq_note_enter(&proc->note))
+		goto err;
+	return proc;
+
+err:
+	kfree(kn->ext);
+	kfree(proc);
+	return NULL;
+}
+
+static void kqf_fork_release(struct kqf_proc *proc, bool active)
+{
+	struct kq_knote *kn = &proc->note.kn;
+
+	raw_spin_lock_irq(&kn->kq->lock);
+	if (active)
+		kn->status |= KN_ACTIVE | KN_STRONG;
+	kq_knote_release(kn, NULL);
+}
+
+/* The notice: delivered once, found by no change but EV_DELETE. */
+static bool kqf_fork_notice(const struct kqf_fork *rec, pid_t nr)
+{
+	pid_t parent = pid_nr_ns(rec->parent, ns_of_pid(rec->watcher));
+	struct kqf_proc *proc = kqf_fork_knote(rec, nr, KN_ASIDE);
+
+	if (!proc)
+		return false;
+	proc->parent = parent;
+	proc->note.kn.flags |= EV_ONESHOT;
+	kqf_fork_release(proc, true);
+	return true;
+}
+
+/* The knote on the child, the calling process. */
+static bool kqf_fork_follow(const struct kqf_fork *rec, pid_t nr)
+{
+	struct kqf_proc *proc = kqf_fork_knote(rec, nr, 0);
+	struct kqf_process *watch;
+
+	if (!proc)
+		return false;
+	watch = &proc->watch;
+	watch->kn = &proc->note.kn;
+	watch->process.ops = &kqf_proc_process_ops;
+	watch->watcher = get_pid(rec->watcher);
+	watch->uid = rec->uid;
+	watch->privileged = rec->privileged;
+	kqh_process_join(&watch->process, task_tgid(current));
+	kqf_fork_release(proc, false);
+	return true;
+}
+
+static void kqf_fork_failed(struct kqh_process *process, void *arg)
+{
+	struct kqf_process *watch = container_of(process, struct kqf_process, process);
+	const struct kqf_fork *rec = arg;
+
+	if (process->ops == &kqf_proc_process_ops && watch->kn->kq == rec->kq)
+		kq_notes_post(watch->kn, &watch->notes, NOTE_TRACKERR);
+}
+
+/* In the child. */
+static void kqf_fork_run(struct callback_head *work)
+{
+	struct kqf_fork *rec = container_of(work, struct kqf_fork, work);
+	pid_t nr = pid_nr_ns(task_tgid(current), ns_of_pid(rec->watcher));
+
+	if (!nr || !kqf_fork_notice(rec, nr) || !kqf_fork_follow(rec, nr))
+		kqh_process_each(rec->parent, kqf_fork_failed, rec);
+	kqf_fork_put(rec);
+}
+
+/**
+ * kqf_track() - a tracked process has made a child
+ * @proc: its knote; the process's bucket is locked
+ * @child: the child, not yet running
+ *
+ * NOTE_TRACKERR if there is no way to run code in the child: it is a kernel
+ * thread, or this kernel does not export task_work_add().
+ */
+void kqf_track(struct kqf_proc *proc, struct task_struct *child)
+{
+	struct kq_knote *kn = &proc->note.kn;
+	struct kqf_fork *rec = NULL;
+
+	if (!(child->flags & PF_KTHREAD))
+		rec = kqf_fork_get();
+	if (!rec)
+		goto err;
+	rec->kq = kn->kq;
+	refcount_inc(&rec->kq->refs);
+	rec->parent = get_pid(proc->watch.process.pid);
+	rec->watcher = get_pid(proc->watch.watcher);
+	rec->uid = proc->watch.uid;
+	rec->privileged = proc->watch.privileged;
+	rec->flags = READ_ONCE(kn->flags);
+	rec->sfflags = READ_ONCE(kn->sfflags);
+	rec->sdata = READ_ONCE(kn->sdata);
+	rec->udata = READ_ONCE(kn->udata);
+	rec->ext = kn->ext;
+	if (rec->ext)
+		memcpy(rec->exts, kn->ext, sizeof(rec->exts));
+	init_task_work(&rec->work, kqf_fork_run);
+	if (kqc_task_work_add(child, &rec->work))
+		return;
+	kqf_fork_put(rec);
+err:
+	kq_notes_post(kn, &proc->watch.notes, NOTE_TRACKERR);
+}
+
+/**
+ * kqf_track_init() - fill the pool
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kqf_track_init(void)
+{
+	int i;
+
+	kqf_forks = kvcalloc(KQ_FORK_POOL, sizeof(*kqf_forks), GFP_KERNEL);
+	if (!kqf_forks)
+		return -ENOMEM;
+	for (i = 0; i < KQ_FORK_POOL; i++)
+		list_add(&kqf_forks[i].link, &kqf_fork_pool);
+	return 0;
+}
+
+/** kqf_track_exit() - the pool goes; every queue, so every record, is back */
+void kqf_track_exit(void)
+{
+	kvfree(kqf_forks);
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The watch behind EVFILT_PROC and EVFILT_PROCDESC: its notes and the exit status. */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+
+#include "proc.h"
+
+static void kqf_process_post(struct kqf_process *watch, u32 note)
+{
+	if (READ_ONCE(watch->kn->sfflags) & note)
+		kq_notes_post(watch->kn, &watch->notes, note);
+}
+
+/**
+ * kqf_process_forked() - told of a child process
+ * @process: the watch
+ * @child: the child
+ */
+void kqf_process_forked(struct kqh_process *process, struct task_struct *child)
+{
+	kqf_process_post(container_of(process, struct kqf_process, process), NOTE_FORK);
+}
+
+/**
+ * kqf_process_execed() - told of a new program
+ * @process: the watch
+ */
+void kqf_process_execed(struct kqh_process *process)
+{
+	kqf_process_post(container_of(process, struct kqf_process, process), NOTE_EXEC);
+}
+
+/* May the watcher see the status? By its credentials then, the process's now. */
+static bool kqf_process_shown(const struct kqf_process *watch, struct task_struct *task)
+{
+	bool shown;
+
+	rcu_read_lock();
+	shown = watch->privileged || uid_eq(watch->uid, task_uid(task)) ||
+		task_tgid(rcu_dereference(task->real_parent)) == watch->watcher ||
+		(task->ptrace && task_tgid(rcu_dereference(task->parent)) == watch->watcher);
+	rcu_read_unlock();
+	return shown;
+}
+
+/**
+ * kqf_process_end() - the process has ended
+ * @watch: the watch
+ * @task: its zombie, or NULL if that was reaped already
+ */
+void kqf_process_end(struct kqf_process *watch, struct task_struct *task)
+{
+	u32 notes = READ_ONCE(watch->kn->sfflags) & (NOTE_EXIT | NOTE_EXITSTATUS);
+
+	watch->status = 0;
+	if (task && kqf_process_shown(watch, task))
+		watch->status = task->signal->flags & SIGNAL_GROUP_EXIT ?
+					task->signal->group_exit_code : task->exit_code;
+	/* The notes first: whoever sees @exited has all of them. */
+	if (notes & NOTE_EXIT)
+		atomic_or(notes, &watch->notes.fresh);
+	smp_store_release(&watch->exited, true);
+	kq_knote_activate(watch->kn, true);
+}
+
+/**
+ * kqf_process_exited() - told of the end
+ * @process: the watch
+ * @task: the zombie
+ */
+void kqf_process_exited(struct kqh_process *process, struct task_struct *task)
+{
+	kqf_process_end(container_of(process, struct kqf_process, process), task);
+}
+
+static bool kqf_privileged(struct task_struct *task)
+{
+	const struct cred *cred = get_task_cred(task);
+	bool privileged = ns_capable_noaudit(cred->user_ns, CAP_KILL) ||
+			  ns_capable_noaudit(cred->user_ns, CAP_SYS_PTRACE);
+
+	put_cred(cred);
+	return privileged;
+}
+
+/**
+ * kqf_process_attach() - watch a process for the calling one
+ * @watch: kn and process.ops are set
+ * @pid: the process
+ * @reaped: accept one that is not even a zombie any more
+ *
+ * Return: 0; -ESRCH if it has ended and NOTE_EXIT is not asked for, or was
+ * reaped (KQ-185, KQ-186).
+ */
+int kqf_process_attach(struct kqf_process *watch, struct pid *pid, bool reaped)
+{
+	struct task_struct *task = get_pid_task(pid, PIDTYPE_TGID);
+
+	kq_notes_init(&watch->notes);
+	watch->exited = false;
+	watch->watcher = get_pid(task_tgid(current));
+	watch->uid = current_uid();
+	watch->privileged = task && kqf_privileged(task);
+	if (task)
+		put_task_struct(task);
+
+	kqh_process_join(&watch->process, pid);
+	rcu_read_lock();
+	task = pid_task(pid, PIDTYPE_TGID);
+	rcu_read_unlock();
+	/* Nobody will tell of one that is gone, unless that is being done now. */
+	if (!task && reaped && !atomic_xchg(&watch->process.ended, 1))
+		kqf_process_end(watch, NULL);
+	if (smp_load_acquire(&watch->exited) ? !(watch->kn->sfflags & NOTE_EXIT) :
+					       !task && !reaped) {
+		kqf_process_detach(watch);
+		return -ESRCH;
+	}
+	return 0;
+}
+
+/**
+ * kqf_process_eval() - what is to be reported
+ * @watch: of a knote in flux
+ * @res: filled
+ *
+ * Return: ready.
+ */
+bool kqf_process_eval(struct kqf_process *watch, struct kq_result *res)
+{
+	/* Before the notes, see kqf_process_end(). */
+	bool exited = smp_load_acquire(&watch->exited);
+
+	res->fflags = kq_notes_take(&watch->notes);
+	if (exited || (res->fflags & NOTE_EXIT)) {
+		res->flags = EV_EOF;
+		watch->kn->flags |= EV_ONESHOT;
+	}
+	if (res->fflags & NOTE_EXIT)
+		res->data = watch->status;
+	return res->fflags;
+}
+
+/**
+ * kqf_process_gone() - has it ended, with nothing to report?
+ * @watch: of a knote in flux
+ *
+ * Return: true if nothing will ever come of it (KQ-191).
+ */
+bool kqf_process_gone(struct kqf_process *watch)
+{
+	return smp_load_acquire(&watch->exited) && !kq_notes_take(&watch->notes);
+}
+
+/**
+ * kqf_process_detach() - on return nothing is told any more
+ * @watch: attached
+ */
+void kqf_process_detach(struct kqf_process *watch)
+{
+	kqh_process_leave(&watch->process);
+	put_pid(watch->watcher);
+}
