@@ -3,6 +3,22 @@
 // kevent(): the argument block of the ioctl, and thread cancellation. Documented
 // in <sys/event.h>. Checks no argument: that, and every errno, is the kernel's.
 //
+// Queries (EVFILT_LIBKQUEUE, KQ-006, KQ-007) are answered here. Looking for them
+// in the changelist first would make a crash of a bad address, where EFAULT is
+// due. So the kernel, to which the filter is an unknown one, is left to refuse
+// them, and what it wrote or has read is safe to look at:
+//
+//   - With room a refusal is an entry. If the result is entries, those of queries
+//     become answers. If nothing is left of them, the wait they prevented follows.
+//   - With nevents == 0 a refusal ends the call with EINVAL, and nothing was
+//     written over the changelist. If its first change is a query that succeeds,
+//     the rest of the list follows.
+//
+// Calls without queries pay with a look at the first entry, or at the first change
+// of a call that failed with EINVAL. What this cannot do: the kernel does not say
+// which change it stopped at, so a query that follows other changes, in a list
+// without room for an entry each, fails with EINVAL like any unknown filter.
+//
 // Cancellation (KQ-077). kevent() with nevents > 0 is a cancellation point, and
 // a cancelled thread must not take an event with it. ioctl(2) is no cancellation
 // point, and making one of it by asynchronous cancellation around the call loses
@@ -33,6 +49,7 @@
 // On 32-bit systems that have both, kevent() below is the one of the 32-bit time_t.
 #undef _TIME_BITS
 
+#include <cerrno>
 #include <pthread.h>
 #include <sys/event.h>
 #include <time.h>
@@ -45,6 +62,7 @@
 #endif
 
 #include "device.hpp"
+#include "query.hpp"
 
 static_assert(sizeof(struct kevent) == (sizeof(void *) == 8 ? sizeof(kq_event) : 20));
 static_assert(sizeof(kq_event) == 32 && sizeof(kq_event_ilp32) == 20);
@@ -153,26 +171,53 @@ int kevent_cancellable(int kq, const kq_kevent &request, const Timespec *timeout
     return result;
 }
 
-template <class Timespec>
-int kevent_any(int kq, const struct kevent *changelist, int nchanges, struct kevent *eventlist,
-               int nevents, const Timespec *timeout)
+// kevent() but for queries.
+template <class Timespec> int kevent_once(int kq, kq_kevent call, const Timespec *timeout)
 {
-    kq_kevent call{};
-
-    call.changelist = address(changelist);
-    call.eventlist = address(eventlist);
-    call.timeout = address(timeout);
-    call.nchanges = nchanges;
-    call.nevents = nevents;
-    call.record_size = sizeof(struct kevent);
-    call.flags = sizeof(timeout->tv_sec) == 4 ? KQ_KEVENT_TIMEOUT_ILP32 : 0;
-
-    if (nevents <= 0)
+    if (call.nevents <= 0)
         return kq::device::kevent(kq, call);
     pthread_testcancel();
     if (nobody_can_cancel())
         return kq::device::kevent(kq, call);
     return kevent_cancellable(kq, call, timeout);
+}
+
+template <class Timespec>
+int kevent_any(int kq, const struct kevent *changelist, int nchanges, struct kevent *eventlist,
+               int nevents, const Timespec *timeout)
+{
+    const int errno_before = errno;
+    kq_kevent call{};
+
+    call.eventlist = address(eventlist);
+    call.timeout = address(timeout);
+    call.nevents = nevents;
+    call.record_size = sizeof(struct kevent);
+    call.flags = sizeof(timeout->tv_sec) == 4 ? KQ_KEVENT_TIMEOUT_ILP32 : 0;
+
+    for (;;) {
+        call.changelist = address(changelist);
+        call.nchanges = nchanges;
+
+        const int result = kevent_once(kq, call, timeout);
+
+        if (result > 0 && nchanges > 0 && (eventlist->flags & EV_ERROR)) {
+            const int left = kq::query::answer_all(eventlist, result);
+            if (left > 0)
+                return left;
+            nchanges = 0;
+        } else if (result < 0 && errno == EINVAL && nevents == 0 && nchanges > 0) {
+            const int error = kq::query::outcome(*changelist);
+            errno = error ? error : errno_before;
+            if (error)
+                return -1;
+            changelist++;
+            if (--nchanges == 0)
+                return 0;
+        } else {
+            return result;
+        }
+    }
 }
 
 } // namespace

@@ -44,22 +44,37 @@ TEST(Abi, KQ001_kernel_record_has_the_same_layout)
         EXPECT_EQ(ours[i], uapi_layout[i]) << i;
 }
 
-// KQ-002 as far as the filters exist.
 TEST(Abi, KQ002_filter_numbers)
 {
     EXPECT_EQ(EVFILT_READ, -1);
     EXPECT_EQ(EVFILT_WRITE, -2);
+    EXPECT_EQ(EVFILT_VNODE, -4);
+    EXPECT_EQ(EVFILT_PROC, -5);
+    EXPECT_EQ(EVFILT_SIGNAL, -6);
     EXPECT_EQ(EVFILT_TIMER, -7);
+    EXPECT_EQ(EVFILT_PROCDESC, -8);
+    EXPECT_EQ(EVFILT_FS, -9);
     EXPECT_EQ(EVFILT_USER, -11);
+    EXPECT_EQ(EVFILT_EMPTY, -13);
+    EXPECT_EQ(EVFILT_EXCEPT, -64);
 }
 
-TEST(Abi, filters_that_do_not_exist_have_no_macro)
+// Refused filters, notes without a behaviour, and libkqueue's queries, for which
+// a program has to ask.
+TEST(Abi, KQ002_what_does_not_exist_has_no_macro)
 {
     bool any = false;
-#if defined(EVFILT_AIO) || defined(EVFILT_LIO) || defined(EVFILT_VNODE) || defined(EVFILT_PROC) || \
-    defined(EVFILT_SIGNAL) || defined(EVFILT_FS) || defined(EVFILT_PROCDESC) ||                    \
-    defined(EVFILT_EMPTY) || defined(EVFILT_EXCEPT) || defined(KQUEUE_CPONFORK) ||                 \
-    defined(__FreeBSD__) || defined(__APPLE__)
+#if defined(EVFILT_AIO) || defined(EVFILT_LIO) || defined(EVFILT_SENDFILE) ||                      \
+    defined(EVFILT_NETDEV) || defined(EVFILT_DEVICE) || defined(EVFILT_MACHPORT) ||                \
+    defined(EVFILT_VM) || defined(EVFILT_JAIL) || defined(EVFILT_LIBKQUEUE)
+    any = true;
+#endif
+#if defined(NOTE_FUNLOCK) || defined(NOTE_NONE) || defined(NOTE_REAP) || defined(NOTE_SIGNAL) ||   \
+    defined(NOTE_EXIT_DETAIL) || defined(NOTE_MACHTIME) || defined(VQ_LOWDISK) ||                  \
+    defined(NOTE_VERSION) || defined(NOTE_FILE_POLL_INTERVAL) || defined(KQUEUE_CPONFORK)
+    any = true;
+#endif
+#if defined(__FreeBSD__) || defined(__APPLE__) || defined(LIBKQUEUE)
     any = true;
 #endif
     EXPECT_FALSE(any);
@@ -92,7 +107,60 @@ TEST(Abi, KQ004_timer_units)
     EXPECT_EQ(NOTE_ABSTIME, NOTE_ABSOLUTE);
 }
 
-TEST(Abi, KQ003_KQ004_constants_equal_those_of_the_kernel)
+TEST(Abi, notes_of_descriptors)
+{
+    EXPECT_EQ(NOTE_LOWAT, 1);
+    EXPECT_EQ(NOTE_FILE_POLL, 2);
+    EXPECT_EQ(NOTE_OOB, 4);
+}
+
+TEST(Abi, notes_of_files)
+{
+    EXPECT_EQ(NOTE_DELETE, 1);
+    EXPECT_EQ(NOTE_WRITE, 2);
+    EXPECT_EQ(NOTE_EXTEND, 4);
+    EXPECT_EQ(NOTE_ATTRIB, 8);
+    EXPECT_EQ(NOTE_LINK, 0x10);
+    EXPECT_EQ(NOTE_RENAME, 0x20);
+    EXPECT_EQ(NOTE_REVOKE, 0x40);
+    EXPECT_EQ(NOTE_TRUNCATE, 0x80);
+    EXPECT_EQ(NOTE_CLOSE, 0x100);
+    EXPECT_EQ(NOTE_CLOSE_WRITE, 0x200);
+    EXPECT_EQ(NOTE_READ, 0x400);
+    EXPECT_EQ(NOTE_OPEN, 0x800);
+}
+
+TEST(Abi, notes_of_processes)
+{
+    EXPECT_EQ(NOTE_EXIT, 0x80000000);
+    EXPECT_EQ(NOTE_FORK, 0x40000000);
+    EXPECT_EQ(NOTE_EXEC, 0x20000000);
+    EXPECT_EQ(NOTE_EXITSTATUS, 0x04000000);
+    EXPECT_EQ(NOTE_TRACK, 1);
+    EXPECT_EQ(NOTE_TRACKERR, 2);
+    EXPECT_EQ(NOTE_CHILD, 4);
+    EXPECT_EQ(NOTE_PCTRLMASK, 0xf0000000);
+    EXPECT_EQ(NOTE_PDATAMASK, 0x000fffff);
+}
+
+TEST(Abi, notes_of_mounts)
+{
+    EXPECT_EQ(VQ_MOUNT, 8);
+    EXPECT_EQ(VQ_UNMOUNT, 0x10);
+}
+
+TEST(Abi, notes_of_user_events)
+{
+    EXPECT_EQ(NOTE_FFNOP, 0);
+    EXPECT_EQ(NOTE_FFAND, 0x40000000);
+    EXPECT_EQ(NOTE_FFOR, 0x80000000);
+    EXPECT_EQ(NOTE_FFCOPY, 0xc0000000);
+    EXPECT_EQ(NOTE_FFCTRLMASK, 0xc0000000);
+    EXPECT_EQ(NOTE_FFLAGSMASK, 0x00ffffff);
+    EXPECT_EQ(NOTE_TRIGGER, 0x01000000);
+}
+
+TEST(Abi, KQ002_KQ003_KQ004_constants_equal_those_of_the_kernel)
 {
 #define ROW(name) {#name, static_cast<long long>(name)},
     const named_constant ours[] = {KQ_TEST_CONSTANTS(ROW)};

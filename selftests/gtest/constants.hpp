@@ -15,8 +15,15 @@ struct named_constant {
 #define KQ_TEST_CONSTANTS(X)                                                                       \
     X(EVFILT_READ)                                                                                 \
     X(EVFILT_WRITE)                                                                                \
+    X(EVFILT_VNODE)                                                                                \
+    X(EVFILT_PROC)                                                                                 \
+    X(EVFILT_SIGNAL)                                                                               \
     X(EVFILT_TIMER)                                                                                \
+    X(EVFILT_PROCDESC)                                                                             \
+    X(EVFILT_FS)                                                                                   \
     X(EVFILT_USER)                                                                                 \
+    X(EVFILT_EMPTY)                                                                                \
+    X(EVFILT_EXCEPT)                                                                               \
     X(EV_ADD)                                                                                      \
     X(EV_DELETE)                                                                                   \
     X(EV_ENABLE)                                                                                   \
@@ -32,6 +39,30 @@ struct named_constant {
     X(EV_EOF)                                                                                      \
     X(NOTE_LOWAT)                                                                                  \
     X(NOTE_FILE_POLL)                                                                              \
+    X(NOTE_OOB)                                                                                    \
+    X(NOTE_DELETE)                                                                                 \
+    X(NOTE_WRITE)                                                                                  \
+    X(NOTE_EXTEND)                                                                                 \
+    X(NOTE_ATTRIB)                                                                                 \
+    X(NOTE_LINK)                                                                                   \
+    X(NOTE_RENAME)                                                                                 \
+    X(NOTE_REVOKE)                                                                                 \
+    X(NOTE_TRUNCATE)                                                                               \
+    X(NOTE_CLOSE)                                                                                  \
+    X(NOTE_CLOSE_WRITE)                                                                            \
+    X(NOTE_READ)                                                                                   \
+    X(NOTE_OPEN)                                                                                   \
+    X(NOTE_EXIT)                                                                                   \
+    X(NOTE_FORK)                                                                                   \
+    X(NOTE_EXEC)                                                                                   \
+    X(NOTE_EXITSTATUS)                                                                             \
+    X(NOTE_TRACK)                                                                                  \
+    X(NOTE_TRACKERR)                                                                               \
+    X(NOTE_CHILD)                                                                                  \
+    X(NOTE_PCTRLMASK)                                                                              \
+    X(NOTE_PDATAMASK)                                                                              \
+    X(VQ_MOUNT)                                                                                    \
+    X(VQ_UNMOUNT)                                                                                  \
     X(NOTE_FFNOP)                                                                                  \
     X(NOTE_FFAND)                                                                                  \
     X(NOTE_FFOR)                                                                                   \

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <kq/kq.hpp>
 #include <optional>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
 
@@ -150,6 +151,29 @@ TEST_F(Cpp, change_of_a_user_event)
     expect_raw(kq::user(8).and_bits(0xffffffff), 8, EVFILT_USER, 0, NOTE_FFAND | 0xffffff, 0);
 }
 
+TEST_F(Cpp, KQ002_change_of_what_is_only_named)
+{
+    expect_raw(kq::empty(5).add().clear(), 5, EVFILT_EMPTY, EV_ADD | EV_CLEAR, 0, 0);
+    expect_raw(kq::out_of_band(5).add(), 5, EVFILT_EXCEPT, EV_ADD, NOTE_OOB, 0);
+    expect_raw(kq::out_of_band(5).remove(), 5, EVFILT_EXCEPT, EV_DELETE, NOTE_OOB, 0);
+    expect_raw(kq::signal(2).add().tag(1), 2, EVFILT_SIGNAL, EV_ADD, 0, 0);
+    static_assert(kq::signal(2).add().disable().raw().flags == (EV_ADD | EV_DISABLE));
+}
+
+TEST_F(Cpp, KQ002_change_with_notes)
+{
+    expect_raw(kq::vnode(5).add().clear().notes(NOTE_WRITE | NOTE_DELETE), 5, EVFILT_VNODE,
+               EV_ADD | EV_CLEAR, NOTE_WRITE | NOTE_DELETE, 0);
+    expect_raw(kq::process(77).notes(NOTE_EXIT).notes(NOTE_TRACK).add(), 77, EVFILT_PROC, EV_ADD,
+               NOTE_EXIT | NOTE_TRACK, 0);
+    expect_raw(kq::process(-1).add(), UINTPTR_MAX, EVFILT_PROC, EV_ADD, 0, 0);
+    expect_raw(kq::process_descriptor(6).notes(NOTE_EXIT).add(), 6, EVFILT_PROCDESC, EV_ADD,
+               NOTE_EXIT, 0);
+    expect_raw(kq::mounts().add(), 0, EVFILT_FS, EV_ADD, 0, 0);
+    expect_raw(kq::mounts().notes(VQ_UNMOUNT).add(), 0, EVFILT_FS, EV_ADD, VQ_UNMOUNT, 0);
+    static_assert(kq::vnode(3).notes(NOTE_OPEN).raw().fflags == NOTE_OPEN);
+}
+
 struct kevent raw(int filter, unsigned flags, unsigned fflags, intptr_t data)
 {
     return {6,      static_cast<short>(filter), static_cast<unsigned short>(flags), fflags, data,
@@ -183,11 +207,37 @@ TEST_F(Cpp, event_accessors)
     EXPECT_EQ(kq::event(raw(EVFILT_USER, 0, NOTE_TRIGGER | 7, 0)).bits(), 7u);
     EXPECT_EQ(kq::event(raw(EVFILT_TIMER, 0, 0, 12)).expirations(), 12);
 
+    EXPECT_EQ(kq::event(raw(EVFILT_EXCEPT, 0, NOTE_OOB, 1)).filter(), kq::filter::out_of_band);
+
     int mine;
     auto with_udata = raw(EVFILT_READ, 0, 0, 0);
     with_udata.udata = &mine;
     EXPECT_EQ(kq::event(with_udata).udata<int>(), &mine);
     EXPECT_EQ(kq::event(with_udata).tag(), reinterpret_cast<uintptr_t>(&mine));
+}
+
+TEST_F(Cpp, event_accessors_of_notes)
+{
+    const kq::event renamed(raw(EVFILT_VNODE, EV_CLEAR, NOTE_RENAME | NOTE_WRITE, 0));
+    EXPECT_EQ(renamed.filter(), kq::filter::vnode);
+    EXPECT_TRUE(renamed.has(NOTE_RENAME));
+    EXPECT_TRUE(renamed.has(NOTE_DELETE | NOTE_WRITE));
+    EXPECT_FALSE(renamed.has(NOTE_DELETE));
+
+    const kq::event ended(raw(EVFILT_PROC, EV_EOF | EV_ONESHOT, NOTE_EXIT, 7 << 8));
+    EXPECT_EQ(ended.filter(), kq::filter::process);
+    EXPECT_TRUE(ended.has(NOTE_EXIT));
+    EXPECT_TRUE(ended.eof());
+    EXPECT_FALSE(ended.socket_error());
+    EXPECT_EQ(ended.pid(), 6);
+    EXPECT_TRUE(WIFEXITED(ended.exit_status()));
+    EXPECT_EQ(WEXITSTATUS(ended.exit_status()), 7);
+
+    EXPECT_EQ(kq::event(raw(EVFILT_PROC, 0, NOTE_CHILD, 55)).parent(), 55);
+
+    const kq::event caught(raw(EVFILT_SIGNAL, 0, 0, 3));
+    EXPECT_EQ(caught.signal_number(), 6);
+    EXPECT_EQ(caught.count(), 3);
 }
 
 TEST_F(Cpp, KQ012_queue_is_close_on_exec_and_owned)

@@ -59,8 +59,9 @@ TEST_P(Header, KQ001_KQ005_probe_compiles)
     for (const std::string &compiler : compilers(d.language)) {
         if (!knows(compiler, d))
             continue;
-        for (const char *extra : {"", "-D_GNU_SOURCE ", "-D_POSIX_C_SOURCE=200809L ", "-m32 ",
-                                  "-m32 -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 "}) {
+        for (const char *extra :
+             {"", "-D_GNU_SOURCE ", "-D_POSIX_C_SOURCE=200809L ", "-DKQ_LIBKQUEUE_QUERIES ",
+              "-m32 ", "-m32 -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 "}) {
             if (std::string(extra).starts_with("-m32") &&
                 command("echo '#include <stdint.h>' | " + compiler + " -m32 -x c -fsyntax-only -")
                     .status)

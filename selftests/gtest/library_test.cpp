@@ -118,6 +118,7 @@ TEST(Library, installs_is_found_by_pkg_config_and_uninstalls)
     EXPECT_EQ(access(header.c_str(), R_OK), 0);
     EXPECT_EQ(access((root + "/usr/include/kqueue/kq/kq.hpp").c_str(), R_OK), 0);
     EXPECT_EQ(access((root + "/usr/lib/somewhere/libkq.so").c_str(), R_OK), 0);
+    EXPECT_EQ(access((root + "/usr/lib/somewhere/kq-compat/libkqueue.so.0").c_str(), R_OK), 0);
     EXPECT_EQ(access((root + "/usr/share/man/man2/kevent.2").c_str(), R_OK), 0);
     if (have("pkg-config")) {
         const command use(
@@ -130,6 +131,37 @@ TEST(Library, installs_is_found_by_pkg_config_and_uninstalls)
     }
     const command uninstall(make + "uninstall; find " + root + " ! -type d");
     EXPECT_EQ(uninstall.output, "");
+    EXPECT_NE(access((root + "/usr/lib/somewhere/kq-compat").c_str(), F_OK), 0);
+}
+
+// A program linked with libkqueue names libkqueue.so.0 and symbols without a
+// version; the stub it is linked with here ends it. What it then does with a
+// queue is shown by selftests/kselftest/libkqueue_test.c.
+TEST(Library, stands_in_for_libkqueue)
+{
+    const std::string dir = KQ_BUILD "/dropin", program = dir + "/program";
+    const command build("set -e; mkdir -p " + dir + "; cd " + dir +
+                        R"(
+        gcc -w -shared -fPIC -Wl,-soname,libkqueue.so.0 -o libkqueue.so )" KQ_TOP
+                        R"(/selftests/kselftest/libkqueue_stub.c
+        ln -sf libkqueue.so libkqueue.so.0
+        gcc -xc -o program - -L. -lkqueue << END
+            #include <errno.h>
+            int kqueue(void), kevent(int, void *, int, void *, int, void *);
+            int main(void)
+            {
+                if (kqueue() < 0 && errno != ENOSYS)
+                    return 1;
+                return kevent(-1, 0, 0, 0, 0, 0) != -1 || errno != EBADF;
+            }
+END
+    )");
+    ASSERT_EQ(build.status, 0) << build.output;
+    const command stub("LD_LIBRARY_PATH=" + dir + " " + program);
+    EXPECT_NE(stub.status, 0) << "the program does not use its library";
+    const command ours("LD_BIND_NOW=1 LD_LIBRARY_PATH=" KQ_LIB "/kq-compat " + program);
+    EXPECT_EQ(ours.status, 0) << ours.output;
+    EXPECT_EQ(ours.output, "");
 }
 
 // Where time_t can have two sizes there is a kevent() for each, and the header

@@ -20,7 +20,11 @@ int probe(int kq, int fd)
         EV_SET(&list[0], (uintptr_t)fd, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 0, 0);
     else
         EV_SET(&list[0], 1, EVFILT_TIMER, EV_ADD, NOTE_USECONDS, 10, list);
+#ifdef KQ_LIBKQUEUE_QUERIES
+    EV_SET(&list[1], 0, EVFILT_LIBKQUEUE, EV_ADD, NOTE_VERSION, 0, 0);
+#else
     (void)(EV_SET(&list[1], 1, EVFILT_USER, EV_ADD, NOTE_FFCOPY | NOTE_TRIGGER, 0, 0), 0);
+#endif
     error = kqueue() + kqueue1(0) + kqueuex(KQUEUE_CLOEXEC);
     return error + kevent(kq, list, 2, list, 2, &limit);
 }

@@ -10,6 +10,7 @@
 #include <limits>
 #include <ratio>
 #include <sys/event.h>
+#include <sys/types.h>
 #include <type_traits>
 
 namespace kq
@@ -150,6 +151,76 @@ constexpr fd_change read(int fd)
 constexpr fd_change write(int fd)
 {
     return {fd, EVFILT_WRITE};
+}
+
+// A change that says nothing but what it is about: empty, out_of_band, signal.
+class plain_change : public basic_change<plain_change>
+{
+private:
+    constexpr plain_change(std::uintptr_t ident, int filter) : basic_change(ident, filter) {}
+
+    friend class basic_change<plain_change>;
+    friend constexpr plain_change empty(int fd);
+    friend constexpr plain_change out_of_band(int fd);
+    friend constexpr plain_change signal(int number);
+};
+
+// EVFILT_EMPTY of a socket: all that was written has been sent.
+constexpr plain_change empty(int fd)
+{
+    return {static_cast<std::uintptr_t>(fd), EVFILT_EMPTY};
+}
+// EVFILT_EXCEPT. event::data() is the number of bytes before the out-of-band
+// data, 1 where there is no such number.
+constexpr plain_change out_of_band(int fd)
+{
+    return plain_change(static_cast<std::uintptr_t>(fd), EVFILT_EXCEPT).with(0, NOTE_OOB);
+}
+// EVFILT_SIGNAL. Takes the signal from nobody. event::count() is how often it was
+// generated since the last delivery.
+constexpr plain_change signal(int number)
+{
+    return {static_cast<std::uintptr_t>(number), EVFILT_SIGNAL};
+}
+
+// A change that names what may happen: vnode, process, process_descriptor,
+// mounts. What did happen is asked of the event with event::has().
+class note_change : public basic_change<note_change>
+{
+public:
+    // Bits of the filter; more calls add more.
+    constexpr note_change notes(unsigned bits) const { return with(0, bits); }
+
+private:
+    constexpr note_change(std::uintptr_t ident, int filter) : basic_change(ident, filter) {}
+
+    friend class basic_change<note_change>;
+    friend constexpr note_change vnode(int fd);
+    friend constexpr note_change process(pid_t pid);
+    friend constexpr note_change process_descriptor(int pidfd);
+    friend constexpr note_change mounts();
+};
+
+// EVFILT_VNODE of a file or directory: NOTE_DELETE to NOTE_OPEN.
+constexpr note_change vnode(int fd)
+{
+    return {static_cast<std::uintptr_t>(fd), EVFILT_VNODE};
+}
+// EVFILT_PROC: NOTE_EXIT, NOTE_FORK, NOTE_EXEC, NOTE_TRACK. event::exit_status()
+// comes with NOTE_EXIT, event::parent() with NOTE_CHILD.
+constexpr note_change process(pid_t pid)
+{
+    return {static_cast<std::uintptr_t>(pid), EVFILT_PROC};
+}
+// EVFILT_PROCDESC: as process(), without NOTE_TRACK.
+constexpr note_change process_descriptor(int pidfd)
+{
+    return {static_cast<std::uintptr_t>(pidfd), EVFILT_PROCDESC};
+}
+// EVFILT_FS: VQ_MOUNT and VQ_UNMOUNT, both if none is named.
+constexpr note_change mounts()
+{
+    return {0, EVFILT_FS};
 }
 
 // EVFILT_TIMER. id is any number, of this queue alone. event::data() is the

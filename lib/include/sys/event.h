@@ -35,6 +35,22 @@
 #define EVFILT_EMPTY (-13)   /* ident: socket; ready when nothing waits to be sent */
 #define EVFILT_EXCEPT (-64)  /* ident: descriptor; with NOTE_OOB: out-of-band data */
 
+/*
+ * Queries of libkqueue, answered by the library. Named only in programs that ask
+ * for them: elsewhere EVFILT_LIBKQUEUE says that this is libkqueue.
+ */
+#ifdef KQ_LIBKQUEUE_QUERIES
+#define EVFILT_LIBKQUEUE (-12)    /* with EV_ADD; fflags: one of these numbers */
+#define NOTE_VERSION 1            /* out: data is 0xMMmmpprr */
+#define NOTE_VERSION_STR 2        /* out: udata is the address of a static string */
+#define NOTE_THREAD_SAFE 3        /* accepted, no effect */
+#define NOTE_FORK_CLEANUP 4       /* accepted, no effect */
+#define NOTE_DEBUG 5              /* accepted, no effect */
+#define NOTE_DEBUG_PREFIX 6       /* accepted, no effect */
+#define NOTE_DEBUG_FUNC 7         /* accepted, no effect */
+#define NOTE_FILE_POLL_INTERVAL 8 /* fails with ENOSYS */
+#endif
+
 /* Actions, struct kevent.flags in a change. */
 #define EV_ADD 0x0001          /* create the registration, or modify it */
 #define EV_DELETE 0x0002       /* remove it, pending event included */
@@ -187,7 +203,9 @@ int kqueuex(unsigned int flags);
  *           applied, repeat with nchanges = 0. Never restarted
  *   ENOMEM  no memory
  * and the errno of the first failed change that had no room: EBADF, EINVAL,
- * ENOENT, ENOMEM, EPERM, see kevent(2). errno is left alone on success.
+ * ENOENT, ENOMEM, EPERM, ESRCH (EVFILT_PROC: no process the caller can see),
+ * ENOSYS (a query), see kevent(2). EACCES is not used. errno is left alone on
+ * success.
  *
  * With nevents > 0 a cancellation point: a cancelled thread takes no event
  * from the queue. With nevents == 0 not. Any number of threads may share kq.
