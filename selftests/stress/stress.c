@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Owns the long race: threads of one process register, trigger, wait, close,
- * replace, duplicate and fork at random on shared queues and descriptors.
+ * replace, duplicate and fork at random on shared queues and descriptors, while
+ * files change, processes come and go and signals arrive.
  * Judges errno of every call while it runs and what is left when it ended.
  *
  * Usage: stress [SECONDS [SEED [THREADS]]]. Exit 0 good, 1 bad, 4 no kqueue.
@@ -20,20 +21,13 @@
 
 #include <linux/kqueue.h>
 
+#include "game.h"
 #include "leak.h"
 #include "objects.h"
+#include "processes.h"
+#include "tree.h"
 
-/*
- * Shared descriptors live at fixed high numbers and come there by dup2 only.
- * Low numbers belong to the thread that opened them. So a thread never closes
- * what is not part of the game.
- */
-#define SLOT_BASE	256
-#define SLOTS		48
-#define QUEUE_BASE	(SLOT_BASE + SLOTS)
-#define QUEUES		6
-#define SLOT_END	(QUEUE_BASE + QUEUES)
-#define IDENTS		8	/* of TIMER and USER */
+#define IDENTS		8	/* of TIMER, USER and FS */
 #define EVENTS		16
 
 enum action {
@@ -53,6 +47,11 @@ enum action {
 	ACT_QUEUE_WATCHED,
 	ACT_CONNECT,
 	ACT_FORK,
+	ACT_PROCESS,
+	ACT_SIGNAL,
+	ACT_TREE,
+	ACT_TREE_OPEN,
+	ACT_MOUNT,
 	ACTIONS,
 };
 
@@ -77,52 +76,38 @@ static const struct {
 	[ACT_QUEUE_WATCHED]	= { "queue_watched", 2 },
 	[ACT_CONNECT]		= { "connect", 5 },
 	[ACT_FORK]		= { "fork", 1 },
+	[ACT_PROCESS]		= { "process", 4 },
+	[ACT_SIGNAL]		= { "signal", 15 },
+	[ACT_TREE]		= { "tree", 60 },
+	[ACT_TREE_OPEN]		= { "tree_open", 30 },
+	[ACT_MOUNT]		= { "mount", 2 },
 };
 
 static atomic_ulong performed[ACTIONS];
 static atomic_ulong events_seen;
 static atomic_ulong refused;
-static atomic_int defects;
 static atomic_bool stop;
 static in_port_t listener_port;
 static int listener;
 static uint64_t seed = 1;
 
-struct thread {
-	pthread_t id;
-	uint64_t random;
-};
-
-static uint32_t rnd(struct thread *t, uint32_t below)
+static bool is_fd_filter(int filter)
 {
-	t->random ^= t->random << 13;
-	t->random ^= t->random >> 7;
-	t->random ^= t->random << 17;
-	return (uint32_t)(t->random >> 33) % below;
-}
-
-static int slot(struct thread *t)
-{
-	return SLOT_BASE + (int)rnd(t, SLOTS);
-}
-
-static int queue(struct thread *t)
-{
-	return QUEUE_BASE + (int)rnd(t, QUEUES);
-}
-
-static void defect(const char *what, const char *detail)
-{
-	if (atomic_fetch_add(&defects, 1) < 20)
-		printf("# defect: %s: %s\n", what, detail);
+	switch (filter) {
+	case EVFILT_READ:
+	case EVFILT_WRITE:
+	case EVFILT_VNODE:
+	case EVFILT_PROCDESC:
+	case EVFILT_EMPTY:
+	case EVFILT_EXCEPT:
+		return true;
+	}
+	return false;
 }
 
 /* The errors a single change may meet while its objects come and go. */
 static bool change_error_allowed(const struct kevent *change, int error)
 {
-	bool fd_filter = change->filter == EVFILT_READ ||
-			 change->filter == EVFILT_WRITE;
-
 	switch (error) {
 	case 0:
 	case EBADF:	/* the descriptor, or the queue while the call ran */
@@ -130,7 +115,10 @@ static bool change_error_allowed(const struct kevent *change, int error)
 	case ENOENT:
 		return !(change->flags & EV_ADD);
 	case EINVAL:	/* the object does not support it, or a loop of queues */
-		return fd_filter && (change->flags & EV_ADD);
+		return is_fd_filter(change->filter) && (change->flags & EV_ADD);
+	case ESRCH:
+		return (change->filter == EVFILT_PROC || change->filter == EVFILT_PROCDESC) &&
+		       (change->flags & EV_ADD);
 	default:
 		return false;
 	}
@@ -154,13 +142,19 @@ static void random_ident(struct thread *t, struct kevent *kev)
 {
 	static const short filters[] = {
 		EVFILT_READ, EVFILT_READ, EVFILT_WRITE, EVFILT_WRITE,
-		EVFILT_USER, EVFILT_TIMER,
+		EVFILT_USER, EVFILT_TIMER, EVFILT_VNODE, EVFILT_VNODE,
+		EVFILT_PROC, EVFILT_PROC, EVFILT_PROCDESC, EVFILT_SIGNAL,
+		EVFILT_FS, EVFILT_EMPTY, EVFILT_EXCEPT,
 	};
 
 	memset(kev, 0, sizeof(*kev));
-	kev->filter = filters[rnd(t, 6)];
-	if (kev->filter == EVFILT_READ || kev->filter == EVFILT_WRITE)
+	kev->filter = filters[rnd(t, sizeof(filters) / sizeof(filters[0]))];
+	if (is_fd_filter(kev->filter))
 		kev->ident = (uintptr_t)slot(t);
+	else if (kev->filter == EVFILT_PROC)
+		kev->ident = game_pid(t);
+	else if (kev->filter == EVFILT_SIGNAL)
+		kev->ident = (uintptr_t)game_signal(t);
 	else
 		kev->ident = rnd(t, IDENTS);
 }
@@ -175,14 +169,31 @@ static void random_add(struct thread *t, struct kevent *kev)
 	random_ident(t, kev);
 	kev->flags = EV_ADD | modes[rnd(t, 10)];
 	kev->udata = (void *)(uintptr_t)rnd(t, 1000);
-	if (kev->filter == EVFILT_TIMER) {
+	switch (kev->filter) {
+	case EVFILT_TIMER:
 		kev->fflags = NOTE_USECONDS;
 		kev->data = 100 + (intptr_t)rnd(t, 5000);
-	} else if (kev->filter == EVFILT_USER) {
+		break;
+	case EVFILT_USER:
 		kev->fflags = rnd(t, 2) ? NOTE_TRIGGER : 0;
-	} else if (!rnd(t, 4)) {
-		kev->fflags = NOTE_LOWAT;
-		kev->data = (intptr_t)rnd(t, 8192);
+		break;
+	case EVFILT_VNODE:
+		kev->fflags = rnd(t, 0x1000);
+		break;
+	case EVFILT_PROC:
+	case EVFILT_PROCDESC:
+		kev->fflags = (rnd(t, 8) << 29) | (rnd(t, 2) ? NOTE_TRACK : 0);
+		break;
+	case EVFILT_EXCEPT:
+		kev->fflags = NOTE_OOB;
+		break;
+	case EVFILT_READ:
+	case EVFILT_WRITE:
+		if (!rnd(t, 4)) {
+			kev->fflags = NOTE_LOWAT;
+			kev->data = (intptr_t)rnd(t, 8192);
+		}
+		break;
 	}
 }
 
@@ -243,7 +254,7 @@ static void act_wait(struct thread *t)
 			   &timeout);
 
 	if (count < 0) {
-		if (errno != EBADF)
+		if (errno != EBADF && errno != EINTR)
 			defect("wait", strerror(errno));
 		return;
 	}
@@ -303,6 +314,25 @@ static void act_open(struct thread *t)
 	publish(fd[0], slot(t));
 	if (fd[1] >= 0)
 		publish(fd[1], slot(t));
+}
+
+/* A file of the tree, a child, or urgent data on whatever is there. */
+static void act_tree_open(struct thread *t)
+{
+	int fd;
+
+	switch (rnd(t, 4)) {
+	case 0:
+		fd = (int)syscall(SYS_pidfd_open, game_pid(t), 0);
+		break;
+	case 1:
+		send(slot(t), "!", 1, MSG_OOB | MSG_DONTWAIT | MSG_NOSIGNAL);
+		return;
+	default:
+		fd = tree_open(t);
+	}
+	if (fd >= 0)
+		publish(fd, slot(t));
 }
 
 static void act_dup(struct thread *t)
@@ -442,6 +472,21 @@ static void perform(struct thread *t, enum action action)
 	case ACT_FORK:
 		act_fork(t);
 		break;
+	case ACT_PROCESS:
+		act_process(t);
+		break;
+	case ACT_SIGNAL:
+		act_signal(t);
+		break;
+	case ACT_TREE:
+		act_tree(t);
+		break;
+	case ACT_TREE_OPEN:
+		act_tree_open(t);
+		break;
+	case ACT_MOUNT:
+		act_mount(t);
+		break;
 	case ACTIONS:
 		break;
 	}
@@ -486,10 +531,15 @@ static void play(int seconds, int count)
 	struct thread *threads = calloc((size_t)count, sizeof(*threads));
 	struct sockaddr_in address;
 	socklen_t length = sizeof(address);
+	struct timespec end;
 
+	tree_start();
+	processes_start();
 	listener = object_listener();
 	getsockname(listener, (void *)&address, &length);
 	listener_port = address.sin_port;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += seconds;
 	for (int i = 0; i < count; i++) {
 		threads[i].random = (seed + 1) * 0x9e3779b97f4a7c15u + (uint64_t)i + 1;
 		if (pthread_create(&threads[i].id, NULL, run, &threads[i])) {
@@ -497,13 +547,17 @@ static void play(int seconds, int count)
 			exit(1);
 		}
 	}
-	sleep((unsigned int)seconds);
+	/* Handlers run here too. */
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL) == EINTR)
+		;
 	atomic_store(&stop, true);
 	for (int i = 0; i < count; i++)
 		pthread_join(threads[i].id, NULL);
 	syscall(SYS_close_range, SLOT_BASE, SLOT_END - 1, 0);
 	close(listener);
 	free(threads);
+	processes_end();
+	tree_end();
 }
 
 int main(int argc, char **argv)
