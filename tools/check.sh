@@ -150,7 +150,7 @@ start_guests() {
 	# the conformance report is about complete runs.
 	start "${kernels[0]}-32bit" "${kernels[0]}-32bit.log" totals \
 		env KQ_BUILD="$top/build/kselftest32" "$tools/vm.sh" --kernel "${kernels[0]}" \
-		--timeout "$limit" -- selftests/run.sh abi core core_change timer user
+		--timeout "$limit" -- selftests/run.sh abi core core_change libkqueue timer user
 	# The way a kernel goes that keeps filp_flush from being traced.
 	if [ "$mode" != --debug ]; then
 		start 6.12-cloud-second-way 6.12-cloud-second-way.log totals \
