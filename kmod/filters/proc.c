@@ -89,7 +89,8 @@ static enum kq_claim kqf_proc_gone(struct kq_knote *kn, bool ident_again)
 		return KQ_CLAIM_KEEP;
 	if (kqf_process_gone(&proc->watch))
 		return KQ_CLAIM_GONE;
-	if (ident_again && smp_load_acquire(&proc->watch.exited) && kqf_proc_reused(proc))
+	/* Its own process has ended and is not reported yet. */
+	if (ident_again && atomic_read(&proc->watch.process.ended) && kqf_proc_reused(proc))
 		return KQ_CLAIM_ASIDE;
 	return KQ_CLAIM_KEEP;
 }

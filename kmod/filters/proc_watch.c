@@ -63,6 +63,7 @@ void kqf_process_end(struct kqf_process *watch, struct task_struct *task)
 	/* The notes first: whoever sees @exited has all of them. */
 	if (notes & NOTE_EXIT)
 		atomic_or(notes, &watch->notes.fresh);
+	/* Pairs with kqf_process_has_exited(). */
 	smp_store_release(&watch->exited, true);
 	kq_knote_activate(watch->kn, true);
 }
@@ -75,6 +76,12 @@ void kqf_process_end(struct kqf_process *watch, struct task_struct *task)
 void kqf_process_exited(struct kqh_process *process, struct task_struct *task)
 {
 	kqf_process_end(container_of(process, struct kqf_process, process), task);
+}
+
+static bool kqf_process_has_exited(const struct kqf_process *watch)
+{
+	/* Pairs with the release in kqf_process_end(): with the end come all its notes. */
+	return smp_load_acquire(&watch->exited);
 }
 
 static bool kqf_privileged(struct task_struct *task)
@@ -115,8 +122,7 @@ int kqf_process_attach(struct kqf_process *watch, struct pid *pid, bool reaped)
 	/* Nobody will tell of one that is gone, unless that is being done now. */
 	if (!task && reaped && !atomic_xchg(&watch->process.ended, 1))
 		kqf_process_end(watch, NULL);
-	if (smp_load_acquire(&watch->exited) ? !(watch->kn->sfflags & NOTE_EXIT) :
-					       !task && !reaped) {
+	if (kqf_process_has_exited(watch) ? !(watch->kn->sfflags & NOTE_EXIT) : !task && !reaped) {
 		kqf_process_detach(watch);
 		return -ESRCH;
 	}
@@ -133,7 +139,7 @@ int kqf_process_attach(struct kqf_process *watch, struct pid *pid, bool reaped)
 bool kqf_process_eval(struct kqf_process *watch, struct kq_result *res)
 {
 	/* Before the notes, see kqf_process_end(). */
-	bool exited = smp_load_acquire(&watch->exited);
+	bool exited = kqf_process_has_exited(watch);
 
 	res->fflags = kq_notes_take(&watch->notes);
 	if (exited || (res->fflags & NOTE_EXIT)) {
@@ -153,7 +159,7 @@ bool kqf_process_eval(struct kqf_process *watch, struct kq_result *res)
  */
 bool kqf_process_gone(struct kqf_process *watch)
 {
-	return smp_load_acquire(&watch->exited) && !kq_notes_take(&watch->notes);
+	return kqf_process_has_exited(watch) && !kq_notes_take(&watch->notes);
 }
 
 /**

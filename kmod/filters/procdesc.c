@@ -47,7 +47,9 @@ struct kqf_pid_table {
 /* A pidfd is polled on the wait queue of its process: that tells which it is. */
 static void kqf_pid_found(struct file *file, wait_queue_head_t *head, poll_table *pt)
 {
-	container_of(pt, struct kqf_pid_table, pt)->pid = container_of(head, struct pid, wait_pidfd);
+	struct kqf_pid_table *table = container_of(pt, struct kqf_pid_table, pt);
+
+	table->pid = container_of(head, struct pid, wait_pidfd);
 }
 
 static int kqf_procdesc_attach(struct kq_knote *kn, const struct kq_event_ext *ev)

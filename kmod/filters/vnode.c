@@ -7,7 +7,8 @@
 #include "kq_hooks.h"
 
 /* What only the second mark tells; it also tells of utimensat(2) of atime alone. */
-#define KQF_VNODE_ACCESS	(NOTE_OPEN | NOTE_READ | NOTE_CLOSE | NOTE_CLOSE_WRITE | NOTE_ATTRIB)
+#define KQF_VNODE_ACCESS	(NOTE_OPEN | NOTE_READ | NOTE_CLOSE | NOTE_CLOSE_WRITE |	\
+				 NOTE_ATTRIB)
 
 /**
  * struct kqf_vnode - one watched file

@@ -130,6 +130,10 @@ static const struct refused refused[] = {
 	{ "lio", -10, EPERM },
 	{ "zero", 0, EINVAL },
 	{ "jail", -14, EINVAL },
+	{ "jaildesc", -15, EINVAL },
+	{ "workloop", -17, EINVAL },
+	{ "last_of_bsd", -18, EINVAL },
+	{ "before_except", -63, EINVAL },
 	{ "syscount", 15, EINVAL },
 	{ "beyond_table", -65, EINVAL },
 };
@@ -137,11 +141,16 @@ static const struct refused refused[] = {
 KQ_TEST_EACH(refused, "KQ-245", "filters refused on purpose and filters never defined fail", refused)
 {
 	const struct timespec zero = { 0 };
+	static const unsigned int actions[] = {
+		EV_ADD, EV_DELETE, EV_ENABLE, EV_DISABLE, 0, EV_ADD | EV_DISABLE, EV_ADD | EV_ONESHOT,
+	};
 	struct kevent change, event;
 	int kq = kq_new();
 
-	ASSERT_ERR(kq_add(kq, 1, variant->filter, 0, 0, 0, NULL), variant->error);
-	ASSERT_ERR(kq_del(kq, 1, variant->filter), variant->error);
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
+		ASSERT_ERR(kq_ctl(kq, 1, variant->filter, actions[i], 0, 0, NULL), variant->error);
+		ASSERT_ERR(kq_ctl(kq, (uintptr_t)-1, variant->filter, actions[i], 0, 0, NULL), variant->error);
+	}
 	EV_SET(&change, 1, variant->filter, EV_ADD, 5, 6, &change);
 	ASSERT_EQ(kevent(kq, &change, 1, &event, 1, &zero), 1);
 	ASSERT_EVENT(event, 1, variant->filter, EV_ADD | EV_ERROR, 5, variant->error, &change);

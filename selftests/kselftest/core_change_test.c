@@ -77,17 +77,73 @@ KQ_TEST(add_and_keepudata, "KQ-030", "EV_ADD with EV_KEEPUDATA fails EINVAL")
 	kq_none(kq);
 }
 
+/* Idents that the filters accept, each call gives another one. */
+
+static uintptr_t any_number(void)
+{
+	static uintptr_t next = 1000;
+
+	return next++;
+}
+
+static uintptr_t a_signal(void)
+{
+	static uintptr_t next = 1;
+
+	return next++;
+}
+
+static uintptr_t a_socket(void)
+{
+	int fds[2];
+
+	kq_unix_stream(fds);
+	return fds[0];
+}
+
+static uintptr_t a_file(void)
+{
+	return ASSERT_SYS(open("/tmp", O_RDONLY | O_DIRECTORY));
+}
+
+/* Lives until the case ends. */
+static uintptr_t a_process(void)
+{
+	pid_t child = kq_fork();
+
+	while (!child)
+		pause();
+	return child;
+}
+
+static uintptr_t a_pidfd(void)
+{
+	return ASSERT_SYS((int)syscall(SYS_pidfd_open, (pid_t)a_process(), 0));
+}
+
 static const struct {
 	const char *name;
 	int filter;
+	uintptr_t (*ident)(void);
 } filters[] = {
-	{ "read", EVFILT_READ },
-	{ "write", EVFILT_WRITE },
-	{ "timer", EVFILT_TIMER },
-	{ "user", EVFILT_USER },
+	{ "read", EVFILT_READ, a_socket },
+	{ "write", EVFILT_WRITE, a_socket },
+	{ "vnode", EVFILT_VNODE, a_file },
+	{ "proc", EVFILT_PROC, a_process },
+	{ "signal", EVFILT_SIGNAL, a_signal },
+	{ "timer", EVFILT_TIMER, any_number },
+	{ "procdesc", EVFILT_PROCDESC, a_pidfd },
+	{ "fs", EVFILT_FS, any_number },
+	{ "user", EVFILT_USER, any_number },
+	{ "empty", EVFILT_EMPTY, a_socket },
+	{ "except", EVFILT_EXCEPT, a_socket },
 }, descriptor_filters[] = {
-	{ "read", EVFILT_READ },
-	{ "write", EVFILT_WRITE },
+	{ "read", EVFILT_READ, a_socket },
+	{ "write", EVFILT_WRITE, a_socket },
+	{ "vnode", EVFILT_VNODE, a_file },
+	{ "procdesc", EVFILT_PROCDESC, a_pidfd },
+	{ "empty", EVFILT_EMPTY, a_socket },
+	{ "except", EVFILT_EXCEPT, a_socket },
 };
 
 KQ_TEST_EACH(missing, "KQ-031", "any change without EV_ADD of a missing knote fails ENOENT", filters)
@@ -96,37 +152,40 @@ KQ_TEST_EACH(missing, "KQ-031", "any change without EV_ADD of a missing knote fa
 		EV_DELETE, EV_ENABLE, EV_DISABLE, 0, EV_CLEAR, EV_ONESHOT, EV_RECEIPT,
 		EV_DISPATCH, EV_KEEPUDATA, EV_FORCEONESHOT, EV_ENABLE | EV_DISPATCH,
 	};
-	int kq = kq_new(), other = kq_new(), fds[2];
+	uintptr_t ident = variant->ident(), present = variant->ident();
+	int kq = kq_new(), other = kq_new();
 
-	kq_unix_stream(fds);
 	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
-		ASSERT_ERR(kq_ctl(kq, fds[0], variant->filter, actions[i], 0, 0, NULL), ENOENT);
+		ASSERT_ERR(kq_ctl(kq, ident, variant->filter, actions[i], 0, 0, NULL), ENOENT);
 	/* Other knotes, of this ident and of that queue, do not matter. */
-	ASSERT_OK(kq_add(other, fds[0], variant->filter, 0, 0, 1000, NULL));
-	ASSERT_OK(kq_add(kq, fds[1], variant->filter, 0, 0, 1000, NULL));
+	ASSERT_OK(kq_add(other, ident, variant->filter, 0, 0, 1000, NULL));
+	ASSERT_OK(kq_add(kq, present, variant->filter, 0, 0, 1000, NULL));
 	for (size_t i = 0; i < ARRAY_SIZE(filters); i++)
-		if (filters[i].filter != variant->filter)
-			ASSERT_OK(kq_add(kq, fds[0], filters[i].filter, 0, 0, 1000, NULL));
-	ASSERT_ERR(kq_del(kq, fds[0], variant->filter), ENOENT);
-	ASSERT_OK(kq_del(kq, fds[1], variant->filter));
-	ASSERT_ERR(kq_del(kq, fds[1], variant->filter), ENOENT);
+		if (filters[i].filter != variant->filter &&
+		    (filters[i].ident == variant->ident || filters[i].ident == any_number))
+			ASSERT_OK(kq_add(kq, ident, filters[i].filter, 0, 0, 1000, NULL));
+	for (size_t i = 0; i < ARRAY_SIZE(actions); i++)
+		ASSERT_ERR(kq_ctl(kq, ident, variant->filter, actions[i], 0, 0, NULL), ENOENT);
+	ASSERT_OK(kq_del(kq, present, variant->filter));
+	ASSERT_ERR(kq_del(kq, present, variant->filter), ENOENT);
+	ASSERT_OK(kq_del(other, ident, variant->filter));
 }
 
 KQ_TEST_EACH(impossible_descriptors, "KQ-032", "descriptors that are not open fail EBADF", descriptor_filters)
 {
 	static const unsigned int actions[] = { EV_ADD, EV_DELETE, EV_ENABLE, EV_DISABLE, 0 };
 	uintptr_t idents[] = { -1, 0x7fffffff, 0x80000000u, 0xffffffffu, 0, 0 };
-	int kq = kq_new(), fds[2];
+	uintptr_t good = variant->ident();
+	int kq = kq_new();
 
-	kq_unix_stream(fds);
-	close(fds[1]);
-	idents[4] = fds[1];
+	idents[4] = variant->ident();
+	ASSERT_SYS(close((int)idents[4]));
 	/* The upper half of the word counts. */
-	idents[5] = sizeof(void *) == 8 ? fds[0] | (uintptr_t)1 << (sizeof(void *) * 4) : (uintptr_t)-2;
+	idents[5] = sizeof(void *) == 8 ? good | (uintptr_t)1 << (sizeof(void *) * 4) : (uintptr_t)-2;
 	for (size_t i = 0; i < ARRAY_SIZE(idents); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(actions); j++)
 			ASSERT_ERR(kq_ctl(kq, idents[i], variant->filter, actions[j], 0, 0, NULL), EBADF);
-	ASSERT_OK(kq_add(kq, fds[0], variant->filter, 0, 0, 0, NULL));
+	ASSERT_OK(kq_add(kq, good, variant->filter, 0, 0, 0, NULL));
 }
 
 KQ_TEST(error_entry, "KQ-033", "an error with room becomes an entry that names the change")

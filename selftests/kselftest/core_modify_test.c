@@ -35,6 +35,45 @@ KQ_TEST(identity, "KQ-047", "ident, filter and queue identify a knote, nothing e
 	kq_none(kq);
 }
 
+KQ_TEST(identity_of_each_filter, "KQ-047", "one ident is a knote of its own for each filter and queue")
+{
+	static const int filters[] = {
+		EVFILT_READ, EVFILT_WRITE, EVFILT_EMPTY, EVFILT_EXCEPT,
+		EVFILT_TIMER, EVFILT_USER, EVFILT_SIGNAL, EVFILT_FS,
+	};
+	int kqs[2] = { kq_new(), kq_new() }, fds[2];
+	char tags[2][ARRAY_SIZE(filters)];
+	struct kevent events[4];
+
+	kq_unix_stream(fds);
+	/* A signal number as well. */
+	ASSERT_LT(fds[0], SIGRTMAX);
+	ASSERT_TRUE(signal(fds[0], SIG_IGN) != SIG_ERR);
+	for (size_t q = 0; q < 2; q++)
+		for (size_t i = 0; i < ARRAY_SIZE(filters); i++)
+			ASSERT_OK(kq_add(kqs[q], fds[0], filters[i], EV_CLEAR, 0, 1000000, &tags[q][i]));
+	/* Those that are ready at once: WRITE and EMPTY. */
+	for (size_t q = 0; q < 2; q++) {
+		ASSERT_EQ(kq_poll(kqs[q], events, 4), 2);
+		ASSERT_PTR(events[0].udata, &tags[q][1]);
+		ASSERT_PTR(events[1].udata, &tags[q][2]);
+	}
+	ASSERT_OK(kq_del(kqs[1], fds[0], EVFILT_SIGNAL));
+	ASSERT_OK(kq_del(kqs[1], fds[0], EVFILT_READ));
+	kq_write(fds[1], "x", 1);
+	ASSERT_EQ(kq_poll(kqs[0], events, 4), 1);
+	ASSERT_PTR(events[0].udata, &tags[0][0]);
+	ASSERT_SYS(kill(getpid(), fds[0]));
+	ASSERT_EQ(kq_poll(kqs[0], events, 4), 1);
+	ASSERT_PTR(events[0].udata, &tags[0][6]);
+	kq_fence(kqs[1]);
+	for (size_t i = 0; i < ARRAY_SIZE(filters); i++)
+		ASSERT_OK(kq_del(kqs[0], fds[0], filters[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(filters); i++)
+		ASSERT_ERR(kq_del(kqs[1], fds[0], filters[i]),
+			   filters[i] == EVFILT_SIGNAL || filters[i] == EVFILT_READ ? ENOENT : 0);
+}
+
 KQ_TEST_EACH(added_twice, "KQ-048", "adding a knote again does not give a second event", kq_streams)
 {
 	int kq = kq_new(), fds[2];

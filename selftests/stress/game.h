@@ -22,6 +22,8 @@
 #define QUEUES		6
 #define SLOT_END	(QUEUE_BASE + QUEUES)
 
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
 struct thread {
 	pthread_t id;
 	uint64_t random;

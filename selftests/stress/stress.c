@@ -148,7 +148,7 @@ static void random_ident(struct thread *t, struct kevent *kev)
 	};
 
 	memset(kev, 0, sizeof(*kev));
-	kev->filter = filters[rnd(t, sizeof(filters) / sizeof(filters[0]))];
+	kev->filter = filters[rnd(t, ARRAY_SIZE(filters))];
 	if (is_fd_filter(kev->filter))
 		kev->ident = (uintptr_t)slot(t);
 	else if (kev->filter == EVFILT_PROC)
