@@ -159,7 +159,7 @@ struct kq_fd *kq_fd_create(struct kq *kq, u32 fd)
  */
 void kq_fd_begin(struct kq_fd *kfd, struct kq_knote *kn)
 {
-	bool unpolled = kq_filter_ops(kn)->flags & KQF_UNPOLLED;
+	bool unpolled = !kq_filter_ops(kn)->wakes;
 
 	kn->status = KN_LIVE;
 	if (!unpolled && (kfd->kind == KQ_KIND_REG || kfd->kind == KQ_KIND_QUEUE)) {

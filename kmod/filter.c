@@ -86,7 +86,7 @@ int kq_filter_init(void)
 						     sizeof(struct kq_note);
 		if (!ops->name || !ops->touch || !ops->eval ||
 		    !!(ops->flags & KQF_FD) != !!ops->check ||
-		    ops->size < head || (!head && (ops->size || ops->detach))) {
+		    ops->size < head || (!(ops->flags & KQF_FD) && ops->wakes) || (!head && (ops->size || ops->detach))) {
 			pr_err("filter -%d is incomplete\n", i);
 			return -EINVAL;
 		}

@@ -26,16 +26,22 @@
 #ifndef KQ_FILTER_H
 #define KQ_FILTER_H
 
+#include <linux/poll.h>
+
 #include "kq.h"
 #include "kq_filters.h"
 
 /* kq_filter_ops.flags */
 #define KQF_FD		0x01	/* ident is a descriptor */
 #define KQF_REFUSED	0x02	/* known, registered elsewhere on the BSDs: EPERM */
-#define KQF_UNPOLLED	0x04	/* does not use the wait queues behind ->poll */
-#define KQF_PATH	0x08	/* takes a descriptor opened with O_PATH */
-#define KQF_ASIDE	0x10	/* may have notes set aside */
-#define KQF_STALLS	0x20	/* an evaluation may wait for others */
+#define KQF_PATH	0x04	/* takes a descriptor opened with O_PATH */
+#define KQF_ASIDE	0x08	/* may have notes set aside */
+#define KQF_STALLS	0x10	/* an evaluation may wait for others */
+
+/* kq_filter_ops.wakes: keys of a file's wait queues that are meant for a filter */
+#define KQ_WAKES_READER	(EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI | EPOLLRDHUP |	\
+			 EPOLLHUP | EPOLLERR)
+#define KQ_WAKES_WRITER	(EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND | EPOLLHUP | EPOLLERR)
 
 /* What becomes of a registration, see kq_filter_ops.gone. */
 enum kq_claim {
@@ -51,6 +57,7 @@ enum kq_claim {
  * @size: bytes of the filter's structure, which starts with a struct kq_extra if
  *        the ident is a descriptor, else with a struct kq_note; 0 for READ and
  *        WRITE, which are part of the kq_fd
+ * @wakes: wake-ups of the file meant for it; 0: it does not use its wait queues
  * @check: may this file be watched
  * @attach: begin to watch
  * @touch: take over a change, see kq_touch_words() for the common rule
@@ -64,6 +71,7 @@ struct kq_filter_ops {
 	const char *name;
 	u16 flags;
 	u16 size;
+	__poll_t wakes;
 	int (*check)(const struct kq_fd *kfd);
 	int (*attach)(struct kq_knote *kn, const struct kq_event_ext *ev);
 	int (*touch)(struct kq_knote *kn, const struct kq_event_ext *ev);

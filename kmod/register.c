@@ -158,8 +158,7 @@ static int kq_change_done(struct kq_knote *kn, const struct kq_event_ext *ev,
 		kq->polled = true;
 	}
 	/* Whoever uses the wait queues waits for the one that is busy. */
-	if (kq_knote_is_fd(kn) && !(ops->flags & KQF_UNPOLLED) &&
-	    (kq_knote_fd(kn)->state & KFD_BUSY))
+	if (kq_knote_is_fd(kn) && ops->wakes && (kq_knote_fd(kn)->state & KFD_BUSY))
 		kq_knote_fd(kn)->state ^= KFD_BUSY | KFD_POLLED;
 	return kq_knote_release(kn, drops) ? 0 : -EBADF;
 }
@@ -212,7 +211,7 @@ static int kq_attach(struct kq_knote *kn, const struct kq_event_ext *ev, struct 
 			kq_note_abort(kq_knote_note(kn));
 			return err;
 		}
-		if (!(ops->flags & KQF_UNPOLLED)) {
+		if (ops->wakes) {
 			raw_spin_lock_irq(&kn->kq->lock);
 			kq_knote_fd(kn)->state &= ~KFD_BUSY;
 			raw_spin_unlock_irq(&kn->kq->lock);

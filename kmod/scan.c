@@ -51,7 +51,7 @@ static bool kq_may_stall(struct kq_knote *kn)
 {
 	if (kq_filter_ops(kn)->flags & KQF_STALLS)
 		return true;
-	if (!kq_knote_is_fd(kn) || (kq_filter_ops(kn)->flags & KQF_UNPOLLED))
+	if (!kq_filter_ops(kn)->wakes)
 		return false;
 	switch (kq_knote_fd(kn)->kind) {
 	case KQ_KIND_POLL:

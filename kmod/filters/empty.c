@@ -30,14 +30,15 @@ static s64 kqf_tcp_unsent(const struct sock *sk)
 
 /*
  * TCP wakes writers only when SOCK_NOSPACE asks for it: set it whenever the
- * answer is no, then look again.
+ * answer is no, then look again. With EV_CLEAR set it always: nobody looks at
+ * the knote between the next write and its confirmation.
  */
-static bool kqf_tcp_empty(struct sock *sk, struct kq_result *res)
+static bool kqf_tcp_empty(struct sock *sk, const struct kq_knote *kn, struct kq_result *res)
 {
 	res->token = READ_ONCE(tcp_sk(sk)->write_seq);
 	res->counted = true;
 	res->data = kqf_tcp_unsent(sk);
-	if (!res->data)
+	if (!res->data && !(kn->flags & EV_CLEAR))
 		return true;
 	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 	/* Pairs with the barrier in the kernel's tcp_check_space(). */
@@ -54,7 +55,7 @@ static bool kqf_empty_eval(struct kq_knote *kn, struct kq_result *res)
 	if (READ_ONCE(sk->sk_state) == TCP_LISTEN)
 		return true;
 	if (kqf_is_tcp(sk))
-		return kqf_tcp_empty(sk, res);
+		return kqf_tcp_empty(sk, kn, res);
 	/*
 	 * What the receiver has not taken yet, in bytes of memory. The kernel
 	 * wakes writers before it gives back the last byte of a buffer: less than
@@ -71,6 +72,7 @@ const struct kq_filter_ops kqf_empty_ops = {
 	.name = "empty",
 	.flags = KQF_FD,
 	.size = sizeof(struct kq_extra),
+	.wakes = KQ_WAKES_WRITER,
 	.check = kqf_empty_check,
 	.attach = kqf_fd_attach,
 	.touch = kqf_empty_touch,

@@ -59,6 +59,7 @@ const struct kq_filter_ops kqf_except_ops = {
 	.name = "except",
 	.flags = KQF_FD,
 	.size = sizeof(struct kq_extra),
+	.wakes = KQ_WAKES_READER,
 	.check = kqf_except_check,
 	.attach = kqf_fd_attach,
 	.touch = kqf_except_touch,

@@ -34,14 +34,8 @@ static int kqf_fs_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 	return kqh_mounts_join(&fs->mounts);
 }
 
-static int kqf_fs_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
-{
-	kq_touch_words(kn, ev);
-	return 0;
-}
-
 /* What was not asked for when it was seen is forgotten; a mask of 0 asks for all. */
-static bool kqf_fs_eval(struct kq_knote *kn, struct kq_result *res)
+static void kqf_fs_look(struct kq_knote *kn)
 {
 	struct kqf_fs *fs = kqf_fs(kn);
 	u32 seen;
@@ -50,8 +44,21 @@ static bool kqf_fs_eval(struct kq_knote *kn, struct kq_result *res)
 	if (kqh_mounts_look(&fs->mounts, &seen))
 		kq_knote_activate(kn, true);
 	fs->seen |= kn->sfflags ? seen & kn->sfflags : seen;
-	res->fflags = fs->seen;
-	return fs->seen;
+}
+
+/* What happened until now is judged by the old mask. */
+static int kqf_fs_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
+{
+	kqf_fs_look(kn);
+	kq_touch_words(kn, ev);
+	return 0;
+}
+
+static bool kqf_fs_eval(struct kq_knote *kn, struct kq_result *res)
+{
+	kqf_fs_look(kn);
+	res->fflags = kqf_fs(kn)->seen;
+	return res->fflags;
 }
 
 static void kqf_fs_commit(struct kq_knote *kn, const struct kq_result *res)

@@ -95,7 +95,7 @@ static void kqf_procdesc_detach(struct kq_knote *kn)
 
 const struct kq_filter_ops kqf_procdesc_ops = {
 	.name = "procdesc",
-	.flags = KQF_FD | KQF_UNPOLLED,
+	.flags = KQF_FD,
 	.size = sizeof(struct kqf_procdesc),
 	.check = kqf_procdesc_check,
 	.attach = kqf_procdesc_attach,

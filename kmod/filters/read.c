@@ -55,6 +55,7 @@ static bool kqf_read_polled(const struct kq_knote *kn)
 const struct kq_filter_ops kqf_read_ops = {
 	.name = "read",
 	.flags = KQF_FD,
+	.wakes = KQ_WAKES_READER,
 	.check = kqf_read_check,
 	.attach = kqf_fd_attach,
 	.touch = kqf_read_touch,

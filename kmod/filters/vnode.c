@@ -118,7 +118,7 @@ static void kqf_vnode_commit(struct kq_knote *kn, const struct kq_result *res)
 
 const struct kq_filter_ops kqf_vnode_ops = {
 	.name = "vnode",
-	.flags = KQF_FD | KQF_UNPOLLED | KQF_PATH,
+	.flags = KQF_FD | KQF_PATH,
 	.size = sizeof(struct kqf_vnode),
 	.check = kqf_vnode_check,
 	.attach = kqf_vnode_attach,

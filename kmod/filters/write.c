@@ -55,6 +55,7 @@ static bool kqf_write_polled(const struct kq_knote *kn)
 const struct kq_filter_ops kqf_write_ops = {
 	.name = "write",
 	.flags = KQF_FD,
+	.wakes = KQ_WAKES_WRITER,
 	.check = kqf_write_check,
 	.attach = kqf_fd_attach,
 	.touch = kqf_write_touch,

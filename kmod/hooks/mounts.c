@@ -17,9 +17,9 @@
 
 #include "kq_hooks.h"
 
-#define KQH_MOUNTS_PATH	"/proc/self/mountinfo"
+#define KQH_MOUNTS_PATH	"/proc/thread-self/mountinfo"
 
-/* Mounts by number and by what is mounted: numbers are used again. */
+/* Mounts by number and by what is mounted where: numbers are used again. */
 struct kqh_mount {
 	u32 id;
 	u32 what;
@@ -59,14 +59,14 @@ static int kqh_mount_add(struct kqh_mount_set *set, const struct kqh_mount *moun
 	return 0;
 }
 
-/* One line: "ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS ...". A remount keeps the first four. */
+/* One line: "ID PARENT MAJOR:MINOR ROOT MOUNTPOINT OPTIONS ...". A remount keeps the first five. */
 static int kqh_mount_line(struct kqh_mount_set *set, char *line)
 {
 	struct kqh_mount mount = {};
 	char *field;
 	int i;
 
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 5; i++) {
 		field = strsep(&line, " ");
 		if (!field)
 			return 0;

@@ -10,10 +10,6 @@
 #include "kq_filter.h"
 #include "kq_hooks.h"
 
-#define KQH_READ_MASK	(EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI | EPOLLRDHUP |	\
-			 EPOLLHUP | EPOLLERR)
-#define KQH_WRITE_MASK	(EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND | EPOLLHUP | EPOLLERR)
-
 struct kqh_table {
 	poll_table pt;
 	struct kq_fd *kfd;
@@ -39,20 +35,23 @@ static int kqh_wake(wait_queue_entry_t *entry, unsigned int mode, int sync, void
 	__poll_t events = key_to_poll(key);
 	bool strong = events;
 	struct kq_extra *extra;
+	__poll_t wakes;
 
 	/*
 	 * Pairs with the barrier in kq_batch_take(): the waker changed its object
 	 * before it called us, the status words are read after.
 	 */
 	smp_mb();
-	if (!events || (events & KQH_READ_MASK))
+	if (!events || (events & KQ_WAKES_READER))
 		kqh_wake_knote(&kfd->read, strong);
-	if (!events || (events & KQH_WRITE_MASK))
+	if (!events || (events & KQ_WAKES_WRITER))
 		kqh_wake_knote(&kfd->write, strong);
 	/* Pairs with kq_fd_extend(); what is on the list stays. */
-	for (extra = smp_load_acquire(&kfd->extra); extra; extra = extra->next)
-		if (!(kq_filter_ops(&extra->kn)->flags & KQF_UNPOLLED))
+	for (extra = smp_load_acquire(&kfd->extra); extra; extra = extra->next) {
+		wakes = kq_filter_ops(&extra->kn)->wakes;
+		if (wakes && (!events || (events & wakes)))
 			kqh_wake_knote(&extra->kn, strong);
+	}
 
 	if (events & POLLFREE) {
 		list_del_init(&entry->entry);
