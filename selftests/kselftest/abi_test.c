@@ -187,12 +187,13 @@ KQ_TEST(info, "", "KQ_IOC_INFO describes the module")
 	ASSERT_OK(raw_info(kq, &info, sizeof(info)));
 	ASSERT_EQ(info.abi_version, KQ_ABI_VERSION);
 	ASSERT_EQ(info.stamp, KQ_STAMP);
-	for (int filter = 0; filter < KQ_EVFILT_COUNT; filter++)
-		if (info.filters & 1ull << filter)
+	/* Bit 0 is that of the last number. */
+	for (int filter = 1; filter <= KQ_EVFILT_COUNT; filter++)
+		if (info.filters & 1ull << filter % 64)
 			ASSERT_NE(kq_del(kq, 1000, -filter), -EINVAL);
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
-		if (refused[i].filter <= 0 && refused[i].filter > -KQ_EVFILT_COUNT)
-			ASSERT_FALSE(info.filters & 1ull << -refused[i].filter);
+		if (refused[i].filter < 0 && refused[i].filter >= -KQ_EVFILT_COUNT)
+			ASSERT_FALSE(info.filters & 1ull << -refused[i].filter % 64);
 	ASSERT_TRUE(info.filters & 1ull << -EVFILT_READ);
 	ASSERT_TRUE(info.filters & 1ull << -EVFILT_WRITE);
 	ASSERT_TRUE(info.filters & 1ull << -EVFILT_TIMER);
