@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * NOTE_TRACK (KQ-195 to KQ-197): the children of a tracked process get knotes
- * before they run. The probe at fork may neither allocate nor sleep on
- * PREEMPT_RT: it takes a record from a pool and queues it as work on the child,
- * which makes the knotes on its way to its first instruction, or to its end if
- * it never gets there.
+ * before they run, and before fork() returns in their parent. The probe at fork
+ * may neither allocate nor sleep on PREEMPT_RT: it takes a record from a pool and
+ * queues it as work on both. The one that comes first on its way to user mode, or
+ * to its end, makes the knotes; the other waits for that.
  */
 #include <linux/kernel.h>
+#include <linux/mutex.h>
 #include <linux/pid.h>
+#include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
@@ -19,9 +21,14 @@
 /**
  * struct kqf_fork - a child that is to be tracked
  * @link: in the pool
- * @work: queued on the child
+ * @in_child: work of the child
+ * @in_parent: work of the thread that made it
+ * @refs: those two
+ * @lock: held by the one that makes the knotes
+ * @done: under @lock: they are made
  * @kq: queue of the parent's knote, referenced
  * @parent: the tracked process, referenced
+ * @child: the new one, referenced
  * @watcher: who registered, referenced
  * @uid: see struct kqf_process
  * @privileged: likewise
@@ -35,9 +42,14 @@
  */
 struct kqf_fork {
 	struct list_head link;
-	struct callback_head work;
+	struct callback_head in_child;
+	struct callback_head in_parent;
+	refcount_t refs;
+	struct mutex lock;
+	bool done;
 	struct kq *kq;
 	struct pid *parent;
+	struct pid *child;
 	struct pid *watcher;
 	kuid_t uid;
 	bool privileged;
@@ -67,8 +79,10 @@ static struct kqf_fork *kqf_fork_get(void)
 	/* More children under way than the pool has records. */
 	if (!rec && !IS_ENABLED(CONFIG_PREEMPT_RT)) {
 		rec = kzalloc(sizeof(*rec), GFP_ATOMIC | __GFP_NOWARN);
-		if (rec)
+		if (rec) {
+			mutex_init(&rec->lock);
 			rec->spare = true;
+		}
 	}
 	return rec;
 }
@@ -77,7 +91,10 @@ static void kqf_fork_put(struct kqf_fork *rec)
 {
 	unsigned long flags;
 
+	if (!refcount_dec_and_test(&rec->refs))
+		return;
 	put_pid(rec->parent);
+	put_pid(rec->child);
 	put_pid(rec->watcher);
 	kq_put(rec->kq);
 	if (rec->spare) {
@@ -144,7 +161,7 @@ static bool kqf_fork_notice(const struct kqf_fork *rec, pid_t nr)
 	return true;
 }
 
-/* The knote on the child, the calling process. */
+/* The knote on the child. */
 static bool kqf_fork_follow(const struct kqf_fork *rec, pid_t nr)
 {
 	struct kqf_proc *proc = kqf_fork_knote(rec, nr, 0);
@@ -158,7 +175,7 @@ static bool kqf_fork_follow(const struct kqf_fork *rec, pid_t nr)
 	watch->watcher = get_pid(rec->watcher);
 	watch->uid = rec->uid;
 	watch->privileged = rec->privileged;
-	kqh_process_join(&watch->process, task_tgid(current));
+	kqh_process_join(&watch->process, rec->child);
 	kqf_fork_release(proc, false);
 	return true;
 }
@@ -172,19 +189,30 @@ static void kqf_fork_failed(struct kqh_process *process, void *arg)
 		kq_notes_post(watch->kn, &watch->notes, NOTE_TRACKERR);
 }
 
-/* In the child. */
-static void kqf_fork_run(struct callback_head *work)
+static void kqf_fork_do(struct kqf_fork *rec)
 {
-	struct kqf_fork *rec = container_of(work, struct kqf_fork, work);
-	pid_t nr = pid_nr_ns(task_tgid(current), ns_of_pid(rec->watcher));
+	pid_t nr = pid_nr_ns(rec->child, ns_of_pid(rec->watcher));
 
-	if (!nr || !kqf_fork_notice(rec, nr) || !kqf_fork_follow(rec, nr))
+	mutex_lock(&rec->lock);
+	if (!rec->done && (!nr || !kqf_fork_notice(rec, nr) || !kqf_fork_follow(rec, nr)))
 		kqh_process_each(rec->parent, kqf_fork_failed, rec);
+	rec->done = true;
+	mutex_unlock(&rec->lock);
 	kqf_fork_put(rec);
 }
 
+static void kqf_fork_in_child(struct callback_head *work)
+{
+	kqf_fork_do(container_of(work, struct kqf_fork, in_child));
+}
+
+static void kqf_fork_in_parent(struct callback_head *work)
+{
+	kqf_fork_do(container_of(work, struct kqf_fork, in_parent));
+}
+
 /**
- * kqf_track() - a tracked process has made a child
+ * kqf_track() - the calling process, a tracked one, has made a child
  * @proc: its knote; the process's bucket is locked
  * @child: the child, not yet running
  *
@@ -202,7 +230,10 @@ void kqf_track(struct kqf_proc *proc, struct task_struct *child)
 		goto err;
 	rec->kq = kn->kq;
 	refcount_inc(&rec->kq->refs);
+	rec->done = false;
+	refcount_set(&rec->refs, 1);
 	rec->parent = get_pid(proc->watch.process.pid);
+	rec->child = get_pid(task_tgid(child));
 	rec->watcher = get_pid(proc->watch.watcher);
 	rec->uid = proc->watch.uid;
 	rec->privileged = proc->watch.privileged;
@@ -213,10 +244,19 @@ void kqf_track(struct kqf_proc *proc, struct task_struct *child)
 	rec->ext = kn->ext;
 	if (rec->ext)
 		memcpy(rec->exts, kn->ext, sizeof(rec->exts));
-	init_task_work(&rec->work, kqf_fork_run);
-	if (kqc_task_work_add(child, &rec->work))
+	init_task_work(&rec->in_child, kqf_fork_in_child);
+	if (!kqc_task_work_add(child, &rec->in_child)) {
+		kqf_fork_put(rec);
+		goto err;
+	}
+	/* The child does not run before the probe is left: the record is ours still. */
+	if (current->flags & PF_KTHREAD)
 		return;
-	kqf_fork_put(rec);
+	refcount_inc(&rec->refs);
+	init_task_work(&rec->in_parent, kqf_fork_in_parent);
+	if (!kqc_task_work_add(current, &rec->in_parent))
+		refcount_dec(&rec->refs);
+	return;
 err:
 	kq_notes_post(kn, &proc->watch.notes, NOTE_TRACKERR);
 }
@@ -233,8 +273,10 @@ int kqf_track_init(void)
 	kqf_forks = kvcalloc(KQ_FORK_POOL, sizeof(*kqf_forks), GFP_KERNEL);
 	if (!kqf_forks)
 		return -ENOMEM;
-	for (i = 0; i < KQ_FORK_POOL; i++)
+	for (i = 0; i < KQ_FORK_POOL; i++) {
+		mutex_init(&kqf_forks[i].lock);
 		list_add(&kqf_forks[i].link, &kqf_fork_pool);
+	}
 	return 0;
 }
 

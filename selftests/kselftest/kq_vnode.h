@@ -17,9 +17,11 @@
 #ifndef KQ_VNODE_H
 #define KQ_VNODE_H
 
+#include <linux/aio_abi.h>
 #include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/utsname.h>
 
 #define VNODE_CHANGES	(NOTE_DELETE | NOTE_WRITE | NOTE_EXTEND | NOTE_ATTRIB | NOTE_LINK | \
 			 NOTE_RENAME | NOTE_REVOKE | NOTE_TRUNCATE)
@@ -36,8 +38,17 @@
 struct vnode_fs {
 	const char *name;
 	void (*mount)(void);
+	bool overlay;	/* it is an overlayfs */
 	bool lower;	/* scenes exist in the lower layer only, until changed */
 };
+
+/*
+ * For the parent when a directory replaces a directory, or changes places with
+ * one. Other file systems count the subdirectories in the links of a directory,
+ * whose change is what is looked at; overlayfs does not, so all that is known
+ * there is that a directory was moved, and from where to where.
+ */
+#define VNODE_COUNTED(fs, counted, moved)	((fs)->overlay ? (moved) : (counted))
 
 static inline void vnode_put(const char *path, const char *bytes)
 {
@@ -173,8 +184,9 @@ static inline void vnode_mount_lower(void)
 
 #define VNODE_TMPFS	{ .name = "tmpfs", .mount = vnode_mount_tmpfs }
 #define VNODE_EXT4	{ .name = "ext4", .mount = vnode_mount_ext4 }
-#define VNODE_OVERLAY	{ .name = "overlay", .mount = vnode_mount_overlay }
-#define VNODE_LOWER	{ .name = "overlay_lower", .mount = vnode_mount_lower, .lower = true }
+#define VNODE_OVERLAY	{ .name = "overlay", .mount = vnode_mount_overlay, .overlay = true }
+#define VNODE_LOWER	{ .name = "overlay_lower", .mount = vnode_mount_lower, .overlay = true, \
+			  .lower = true }
 
 static const struct vnode_fs vnode_all[] KQ_UNUSED = {
 	VNODE_TMPFS, VNODE_EXT4, VNODE_OVERLAY, VNODE_LOWER,
@@ -339,5 +351,51 @@ static inline void vnode_try_all(const char *file, int line, struct vnode_row ro
 #define VNODE_ROW_USES(path, before, operation, wanted) \
 	VNODE_NAMED_ROW(#operation, path, O_RDONLY | O_NONBLOCK, VNODE_CHANGES | VNODE_USES, \
 			before, operation, wanted)
+
+/* What older kernels do not tell */
+
+static inline bool vnode_kernel_before(int major, int minor)
+{
+	int running_major, running_minor;
+	struct utsname name;
+
+	ASSERT_SYS(uname(&name));
+	ASSERT_EQ(sscanf(name.release, "%d.%d", &running_major, &running_minor), 2);
+	return running_major < major || (running_major == major && running_minor < minor);
+}
+
+/* Whether an operation on f posts anything. Distributions carry changes back: a release alone lies. */
+static inline bool vnode_is_told(unsigned int asked, void (*setup)(void), void (*run)(void))
+{
+	struct kevent events[4];
+	int kq = kq_new(), fd, count;
+
+	vnode_next_scene();
+	if (setup)
+		setup();
+	fd = vnode_watch(kq, "f", asked);
+	run();
+	count = kq_collect(kq, events, ARRAY_SIZE(events));
+	close(kq);
+	close(fd);
+	return count > 0;
+}
+
+/* One operation of Linux's own asynchronous input and output: what it returned. */
+static inline long long vnode_aio(int opcode, int fd, char *bytes, size_t count, off_t at)
+{
+	struct iocb request = {
+		.aio_lio_opcode = opcode, .aio_fildes = fd, .aio_buf = (uintptr_t)bytes,
+		.aio_nbytes = count, .aio_offset = at,
+	}, *requests = &request;
+	aio_context_t context = 0;
+	struct io_event result;
+
+	ASSERT_SYS(syscall(SYS_io_setup, 1, &context));
+	ASSERT_EQ(ASSERT_SYS(syscall(SYS_io_submit, context, 1, &requests)), 1);
+	ASSERT_EQ(ASSERT_SYS(syscall(SYS_io_getevents, context, 1, 1, &result, NULL)), 1);
+	ASSERT_SYS(syscall(SYS_io_destroy, context));
+	return result.res;
+}
 
 #endif /* KQ_VNODE_H */

@@ -136,11 +136,15 @@ static void set_flags(void)
 	int fd = opened(), flags = 0;
 
 	ASSERT_SYS(ioctl(fd, FS_IOC_GETFLAGS, &flags));
+	ASSERT_FALSE(flags & FS_NODUMP_FL);
 	flags |= FS_NODUMP_FL;
 	if (ioctl(fd, FS_IOC_SETFLAGS, &flags)) {
 		ASSERT_EQ(errno, EOPNOTSUPP);
 		KQ_SKIP("the file system has no flags");
 	}
+	flags = 0;
+	ASSERT_SYS(ioctl(fd, FS_IOC_GETFLAGS, &flags));
+	ASSERT_TRUE(flags & FS_NODUMP_FL);
 	ASSERT_SYS(close(fd));
 }
 
@@ -235,11 +239,13 @@ KQ_TEST_EACH(access_list, "KQ-168", "setting and removing an access list: ATTRIB
 	}
 }
 
-KQ_TEST_EACH(inode_flags, "KQ-167", "FS_IOC_SETFLAGS: ATTRIB", vnode_all)
+/* It should be ATTRIB, but the kernel tells nobody. Fails on the first kernel that does. */
+KQ_TEST_EACH(inode_flags, "KQ-167",
+	     "FS_IOC_SETFLAGS changes flags without an event, a limit of Linux", vnode_all)
 {
 	vnode_enter(variant);
 	EACH_TARGET()
-		VNODE_ROW(target, NULL, set_flags, NOTE_ATTRIB);
+		VNODE_ROW(target, NULL, set_flags, 0);
 }
 
 static void run_stat(void)
