@@ -64,6 +64,18 @@ u64 kq_filter_mask(void)
 	return mask;
 }
 
+static bool kq_filter_complete(const struct kq_filter_ops *ops, int row)
+{
+	if (!ops->name || !ops->touch || !ops->eval)
+		return false;
+	if (!(ops->flags & KQF_FD))
+		return ops->size >= sizeof(struct kq_note) && !ops->check && !ops->wakes;
+	/* Part of the kq_fd, which takes care of them. */
+	if (row == -EVFILT_READ || row == -EVFILT_WRITE)
+		return ops->check && !ops->size && !ops->detach;
+	return ops->check && ops->size >= sizeof(struct kq_extra);
+}
+
 /**
  * kq_filter_init() - refuse to load with a table that breaks the contract
  *
@@ -72,21 +84,13 @@ u64 kq_filter_mask(void)
 int kq_filter_init(void)
 {
 	const struct kq_filter_ops *ops;
-	size_t head;
 	int i;
 
 	for (i = 0; i <= KQ_EVFILT_COUNT; i++) {
 		ops = kq_filters[i];
 		if (!ops || (ops->flags & KQF_REFUSED))
 			continue;
-		if (i == -EVFILT_READ || i == -EVFILT_WRITE)
-			head = 0;
-		else
-			head = ops->flags & KQF_FD ? sizeof(struct kq_extra) :
-						     sizeof(struct kq_note);
-		if (!ops->name || !ops->touch || !ops->eval ||
-		    !!(ops->flags & KQF_FD) != !!ops->check ||
-		    ops->size < head || (!(ops->flags & KQF_FD) && ops->wakes) || (!head && (ops->size || ops->detach))) {
+		if (!kq_filter_complete(ops, i)) {
 			pr_err("filter -%d is incomplete\n", i);
 			return -EINVAL;
 		}

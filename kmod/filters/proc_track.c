@@ -45,7 +45,7 @@ struct kqf_fork {
 	struct callback_head in_child;
 	struct callback_head in_parent;
 	refcount_t refs;
-	struct mutex lock;
+	struct mutex lock; /* makes one wait while the other works */
 	bool done;
 	struct kq *kq;
 	struct pid *parent;
