@@ -43,6 +43,13 @@ static inline int kqc_add_sb_mark(struct fsnotify_mark *mark, struct super_block
 #endif
 }
 
+/* 6.12: what allocates under a group's lock never enters a file system again. */
+#ifdef FSNOTIFY_GROUP_NOFS
+#define KQC_FSNOTIFY_GROUP_FLAGS	FSNOTIFY_GROUP_NOFS
+#else
+#define KQC_FSNOTIFY_GROUP_FLAGS	0
+#endif
+
 /* 6.13: hrtimer_setup() takes the callback; hrtimer_init() went in 6.15. */
 static inline void kqc_hrtimer_setup(struct hrtimer *timer,
 				     enum hrtimer_restart (*fn)(struct hrtimer *),

@@ -3,8 +3,8 @@
  * All a filter's author needs: the operations, their contract, helpers.
  *
  *  op      called from                      on entry            may sleep
- *  check   register.c, before a descriptor  nothing held        no
- *          is published
+ *  check   register.c, first EV_ADD on a    knote in flux       yes
+ *          descriptor
  *  attach  register.c, first EV_ADD         knote in flux       yes
  *  touch   register.c, each later change    knote in flux       yes
  *  eval    register.c, scan.c               knote in flux       yes

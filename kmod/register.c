@@ -101,15 +101,20 @@ void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops)
 
 static int kq_knote_set_ext(struct kq_knote *kn, const struct kq_event_ext *ev)
 {
-	if (!kn->ext && !ev->ext[2] && !ev->ext[3])
+	u64 *ext;
+
+	if (kn->ext) {
+		kn->ext[0] = ev->ext[2];
+		kn->ext[1] = ev->ext[3];
 		return 0;
-	if (!kn->ext) {
-		kn->ext = kmalloc_array(2, sizeof(*kn->ext), GFP_KERNEL_ACCOUNT);
-		if (!kn->ext)
-			return -ENOMEM;
 	}
-	kn->ext[0] = ev->ext[2];
-	kn->ext[1] = ev->ext[3];
+	if (!ev->ext[2] && !ev->ext[3])
+		return 0;
+	ext = kmemdup(&ev->ext[2], 2 * sizeof(*ext), GFP_KERNEL_ACCOUNT);
+	if (!ext)
+		return -ENOMEM;
+	/* Pairs with kqf_track(), which reads it without owning the knote. */
+	smp_store_release(&kn->ext, ext);
 	return 0;
 }
 

@@ -9,7 +9,7 @@
 
 /**
  * kqf_fd_attach() - begin to be told, once per descriptor
- * @kn: READ or WRITE knote in flux
+ * @kn: knote in flux of a filter that uses the wait queues
  * @ev: the change
  *
  * Return: 0, -ENOMEM, or -EINVAL for a cycle of queues and for what cannot be
@@ -21,6 +21,12 @@ int kqf_fd_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 	__poll_t mask;
 	int err;
 
+	/* What an earlier registration has seen is not this one's. */
+	if (kn == &kfd->read) {
+		kfd->listened = false;
+		if (kfd->kind == KQ_KIND_REG)
+			kqf_file_seen(kfd, NULL);
+	}
 	if (!(READ_ONCE(kfd->state) & KFD_BUSY))
 		return 0;
 	switch (kfd->kind) {

@@ -40,9 +40,8 @@ static void kqf_fs_look(struct kq_knote *kn)
 	struct kqf_fs *fs = kqf_fs(kn);
 	u32 seen;
 
-	/* Out of memory: it stays to be looked at. */
-	if (kqh_mounts_look(&fs->mounts, &seen))
-		kq_knote_activate(kn, true);
+	/* Out of memory: the next change of the table, or of the knote, looks again. */
+	kqh_mounts_look(&fs->mounts, &seen);
 	fs->seen |= kn->sfflags ? seen & kn->sfflags : seen;
 }
 

@@ -89,6 +89,7 @@ static struct kqf_fork *kqf_fork_get(void)
 
 static void kqf_fork_put(struct kqf_fork *rec)
 {
+	struct kq *kq = rec->kq;
 	unsigned long flags;
 
 	if (!refcount_dec_and_test(&rec->refs))
@@ -96,14 +97,15 @@ static void kqf_fork_put(struct kqf_fork *rec)
 	put_pid(rec->parent);
 	put_pid(rec->child);
 	put_pid(rec->watcher);
-	kq_put(rec->kq);
 	if (rec->spare) {
 		kfree(rec);
-		return;
+	} else {
+		raw_spin_lock_irqsave(&kqf_fork_lock, flags);
+		list_add(&rec->link, &kqf_fork_pool);
+		raw_spin_unlock_irqrestore(&kqf_fork_lock, flags);
 	}
-	raw_spin_lock_irqsave(&kqf_fork_lock, flags);
-	list_add(&rec->link, &kqf_fork_pool);
-	raw_spin_unlock_irqrestore(&kqf_fork_lock, flags);
+	/* Last: the queue keeps the module, and so the pool. */
+	kq_put(kq);
 }
 
 /* A knote with the words of the parent's, in flux in its queue. */
@@ -223,6 +225,7 @@ void kqf_track(struct kqf_proc *proc, struct task_struct *child)
 {
 	struct kq_knote *kn = &proc->note.kn;
 	struct kqf_fork *rec = NULL;
+	const u64 *ext;
 
 	if (!(child->flags & PF_KTHREAD))
 		rec = kqf_fork_get();
@@ -241,9 +244,11 @@ void kqf_track(struct kqf_proc *proc, struct task_struct *child)
 	rec->sfflags = READ_ONCE(kn->sfflags);
 	rec->sdata = READ_ONCE(kn->sdata);
 	rec->udata = READ_ONCE(kn->udata);
-	rec->ext = kn->ext;
-	if (rec->ext)
-		memcpy(rec->exts, kn->ext, sizeof(rec->exts));
+	/* Pairs with kq_knote_set_ext(). */
+	ext = smp_load_acquire(&kn->ext);
+	rec->ext = ext;
+	if (ext)
+		memcpy(rec->exts, ext, sizeof(rec->exts));
 	init_task_work(&rec->in_child, kqf_fork_in_child);
 	if (!kqc_task_work_add(child, &rec->in_child)) {
 		kqf_fork_put(rec);

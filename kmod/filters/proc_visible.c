@@ -32,19 +32,28 @@ static bool kqf_process_owned(struct pid *pid)
 	return owned;
 }
 
-/* The process's number in the namespace the mounted /proc shows; 0: not there, <0: no /proc. */
-static int kqf_number_in_proc(struct pid *pid)
+/*
+ * Looks the process up in a mounted /proc, by its number in the namespace that
+ * shows. Whatever is mounted below is not what the administrator decided on.
+ */
+static bool kqf_process_listed(struct pid *pid, const struct path *proc)
 {
+	const struct proc_fs_info *info = proc_sb_info(proc->dentry->d_sb);
+	char name[sizeof("/proc/2147483647/stat")];
+	int nr = pid_nr_ns(pid, info->pid_ns);
 	struct path path;
-	int nr = -ENOENT;
+	bool listed;
+	int err;
 
-	if (kern_path("/proc", LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &path))
-		return nr;
-	/* Anything can be mounted there. */
-	if (path.dentry->d_sb->s_magic == PROC_SUPER_MAGIC)
-		nr = pid_nr_ns(pid, proc_sb_info(path.dentry->d_sb)->pid_ns);
+	if (!nr)
+		return false;
+	snprintf(name, sizeof(name), "/proc/%d/stat", nr);
+	err = kern_path(name, 0, &path);
+	if (err)
+		return err == -EPERM && info->hide_pid == HIDEPID_NO_ACCESS;
+	listed = path.mnt == proc->mnt;
 	path_put(&path);
-	return nr;
+	return listed;
 }
 
 /**
@@ -56,18 +65,19 @@ static int kqf_number_in_proc(struct pid *pid)
  */
 bool kqf_process_visible(struct pid *pid)
 {
-	char name[sizeof("/proc/2147483647/stat")];
-	struct path path;
-	int nr, err;
+	struct path proc;
+	bool visible;
 
 	if (pid == task_tgid(current))
 		return true;
-	nr = kqf_number_in_proc(pid);
-	if (nr < 0)
+	if (kern_path("/proc", LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &proc))
 		return kqf_process_owned(pid);
-	snprintf(name, sizeof(name), "/proc/%d/stat", nr);
-	err = kern_path(name, 0, &path);
-	if (!err)
-		path_put(&path);
-	return !err || err == -EPERM;
+	/* Anything can be mounted there, a directory of procfs too. */
+	if (proc.dentry->d_sb->s_magic == PROC_SUPER_MAGIC &&
+	    proc.dentry == proc.dentry->d_sb->s_root)
+		visible = kqf_process_listed(pid, &proc);
+	else
+		visible = kqf_process_owned(pid);
+	path_put(&proc);
+	return visible;
 }

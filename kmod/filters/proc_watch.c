@@ -60,7 +60,8 @@ void kqf_process_end(struct kqf_process *watch, struct task_struct *task)
 	if (task && kqf_process_shown(watch, task))
 		watch->status = task->signal->flags & SIGNAL_GROUP_EXIT ?
 					task->signal->group_exit_code : task->exit_code;
-	/* The notes first: whoever sees @exited has all of them. */
+	/* The status before the notes; the notes first: who sees @exited has all of them. */
+	smp_mb__before_atomic();
 	if (notes & NOTE_EXIT)
 		atomic_or(notes, &watch->notes.fresh);
 	/* Pairs with kqf_process_has_exited(). */
@@ -129,6 +130,15 @@ int kqf_process_attach(struct kqf_process *watch, struct pid *pid, bool reaped)
 	return 0;
 }
 
+/* A change that asked for the end while it came: both may have missed the other. */
+static void kqf_process_late(struct kqf_process *watch)
+{
+	u32 sfflags = watch->kn->sfflags;
+
+	if (sfflags & NOTE_EXIT)
+		watch->notes.taken |= sfflags & (NOTE_EXIT | NOTE_EXITSTATUS);
+}
+
 /**
  * kqf_process_eval() - what is to be reported
  * @watch: of a knote in flux
@@ -141,6 +151,8 @@ bool kqf_process_eval(struct kqf_process *watch, struct kq_result *res)
 	/* Before the notes, see kqf_process_end(). */
 	bool exited = kqf_process_has_exited(watch);
 
+	if (exited)
+		kqf_process_late(watch);
 	res->fflags = kq_notes_take(&watch->notes);
 	if (exited || (res->fflags & NOTE_EXIT)) {
 		res->flags = EV_EOF;
@@ -159,7 +171,10 @@ bool kqf_process_eval(struct kqf_process *watch, struct kq_result *res)
  */
 bool kqf_process_gone(struct kqf_process *watch)
 {
-	return kqf_process_has_exited(watch) && !kq_notes_take(&watch->notes);
+	if (!kqf_process_has_exited(watch))
+		return false;
+	kqf_process_late(watch);
+	return !kq_notes_take(&watch->notes);
 }
 
 /**

@@ -30,7 +30,10 @@ static struct kqf_vnode *kqf_vnode(struct kq_knote *kn)
 	return container_of(kn, struct kqf_vnode, extra.kn);
 }
 
-/* Anything with a name in a file system. */
+/*
+ * Anything with a name in a file system. What others do to a file tells about its
+ * contents: as with inotify(7) that takes the right to read it.
+ */
 static int kqf_vnode_check(const struct kq_fd *kfd)
 {
 	const struct inode *inode = file_inode(kfd->file);
@@ -43,7 +46,9 @@ static int kqf_vnode_check(const struct kq_fd *kfd)
 	case SOCKFS_MAGIC:
 		return -EINVAL;
 	}
-	return inode->i_mode & S_IFMT ? 0 : -EINVAL;
+	if (!(inode->i_mode & S_IFMT))
+		return -EINVAL;
+	return kfd->file->f_mode & FMODE_READ ? 0 : file_permission(kfd->file, MAY_READ);
 }
 
 /* An operation posts a set of notes: one that was asked for brings them all. */

@@ -59,8 +59,8 @@ struct kq_watch {
 	struct kqh_sb *sb;
 };
 
-/* Watches whose knotes are to move to a new mark, for module exit. */
-static atomic_t kqh_moves = ATOMIC_INIT(0);
+/* Marks not yet freed, for module exit: others may keep one beyond its destruction. */
+static atomic_t kqh_marks = ATOMIC_INIT(0);
 
 /* By enum kqh_watch_group. */
 static struct fsnotify_group *kqh_groups[2];
@@ -246,9 +246,23 @@ static int kqh_on_removal(struct fsnotify_group *group, u32 mask, const void *da
 	return 0;
 }
 
+static void kqh_mark_init(struct fsnotify_mark *mark, struct fsnotify_group *group, u32 mask)
+{
+	atomic_inc(&kqh_marks);
+	fsnotify_init_mark(mark, group);
+	mark->mask = mask;
+}
+
+static void kqh_mark_gone(void)
+{
+	if (atomic_dec_and_test(&kqh_marks))
+		wake_up_var(&kqh_marks);
+}
+
 static void kqh_free_watch(struct fsnotify_mark *mark)
 {
 	kfree(kqh_mark_watch(mark));
+	kqh_mark_gone();
 }
 
 static void kqh_move_run(struct callback_head *work)
@@ -274,7 +288,6 @@ static void kqh_mark_freed(struct fsnotify_mark *mark, struct fsnotify_group *gr
 	if (!READ_ONCE(watch->users))
 		return;
 	refcount_inc(&mark->refcnt);
-	atomic_inc(&kqh_moves);
 	if (!(current->flags & (PF_KTHREAD | PF_IO_WORKER))) {
 		init_task_work(&watch->move, kqh_move_run);
 		if (kqc_task_work_add(current, &watch->move))
@@ -287,6 +300,7 @@ static void kqh_mark_freed(struct fsnotify_mark *mark, struct fsnotify_group *gr
 static void kqh_free_sb(struct fsnotify_mark *mark)
 {
 	kfree(container_of(mark, struct kqh_sb, mark));
+	kqh_mark_gone();
 }
 
 static const struct fsnotify_ops kqh_change_ops = {
@@ -320,8 +334,7 @@ static struct kqh_sb *kqh_sb_get(struct super_block *sb)
 		watch = kzalloc(sizeof(*watch), GFP_KERNEL_ACCOUNT);
 		if (!watch)
 			return ERR_PTR(-ENOMEM);
-		fsnotify_init_mark(&watch->mark, kqh_sb_group);
-		watch->mark.mask = FS_DELETE;
+		kqh_mark_init(&watch->mark, kqh_sb_group, FS_DELETE);
 		err = kqc_add_sb_mark(&watch->mark, sb);
 		if (err) {
 			fsnotify_put_mark(&watch->mark);
@@ -354,8 +367,11 @@ static struct kq_watch *kqh_watch_get(struct inode *inode, enum kqh_watch_group 
 	int err;
 
 	mark = kqc_find_inode_mark(inode, group);
-	if (mark)
-		return kqh_mark_watch(mark);
+	if (mark) {
+		watch = kqh_mark_watch(mark);
+		WRITE_ONCE(watch->users, watch->users + 1);
+		return watch;
+	}
 
 	watch = kzalloc(sizeof(*watch), GFP_KERNEL_ACCOUNT);
 	if (!watch)
@@ -364,9 +380,11 @@ static struct kq_watch *kqh_watch_get(struct inode *inode, enum kqh_watch_group 
 	INIT_LIST_HEAD(&watch->links);
 	watch->inode = inode;
 	watch->which = which;
+	/* Before the kernel can drop the mark, see kqh_mark_freed(). */
+	watch->users = 1;
 	kqh_watch_look(watch, inode);
-	fsnotify_init_mark(&watch->mark, group);
-	watch->mark.mask = which == KQH_WATCH_CHANGE ? KQH_CHANGE_MASK : KQH_ACCESS_MASK;
+	kqh_mark_init(&watch->mark, group,
+		      which == KQH_WATCH_CHANGE ? KQH_CHANGE_MASK : KQH_ACCESS_MASK);
 	if (which == KQH_WATCH_CHANGE && S_ISDIR(inode->i_mode)) {
 		watch->sb = kqh_sb_get(inode->i_sb);
 		if (IS_ERR(watch->sb)) {
@@ -391,7 +409,7 @@ err_put:
 	return ERR_PTR(err);
 }
 
-/* Undoes one kqh_watch_get() with its count in users. */
+/* Undoes one kqh_watch_get(). */
 static void kqh_watch_put(struct kq_watch *watch)
 {
 	lockdep_assert_held(&kqh_mark_mutex);
@@ -405,34 +423,52 @@ static void kqh_watch_put(struct kq_watch *watch)
 	fsnotify_put_mark(&watch->mark);
 }
 
+/*
+ * The kernel is dropping the marks of the inode just now, another one of ours
+ * among them: it takes no new one until it is done, which needs no lock of ours.
+ */
+static void kqh_wait_for_marks(void)
+{
+	mutex_unlock(&kqh_mark_mutex);
+	schedule_timeout_uninterruptible(1);
+	mutex_lock(&kqh_mark_mutex);
+}
+
 /* The knotes of a watch whose mark is gone go to the one its inode has now. */
 static void kqh_watch_move(struct kq_watch *old)
 {
 	struct kq_inode_link *link;
 	struct kq_watch *watch;
+	u32 notes = 0;
 
 	mutex_lock(&kqh_mark_mutex);
 	while (old->users) {
 		watch = kqh_watch_get(old->inode, old->which);
+		if (watch == ERR_PTR(-ENOENT)) {
+			kqh_wait_for_marks();
+			continue;
+		}
 		if (IS_ERR(watch)) {
 			pr_err_ratelimited("lost a watched inode: %ld\n", PTR_ERR(watch));
 			break;
 		}
-		WRITE_ONCE(watch->users, watch->users + 1);
 		raw_spin_lock_irq(&old->lock);
 		link = list_first_entry(&old->links, struct kq_inode_link, link);
 		list_del(&link->link);
+		/* What came while there was no mark. */
+		if (old->which == KQH_WATCH_CHANGE)
+			notes |= kqh_resized(old, old->inode);
 		raw_spin_unlock_irq(&old->lock);
 		raw_spin_lock_irq(&watch->lock);
 		list_add_tail(&link->link, &watch->links);
+		if (notes)
+			link->post(link, notes | NOTE_WRITE);
 		raw_spin_unlock_irq(&watch->lock);
-		link->watch = watch;
+		WRITE_ONCE(link->watch, watch);
 		kqh_watch_put(old);
 	}
 	mutex_unlock(&kqh_mark_mutex);
 	fsnotify_put_mark(&old->mark);
-	if (atomic_dec_and_test(&kqh_moves))
-		wake_up_var(&kqh_moves);
 }
 
 /**
@@ -448,16 +484,16 @@ int kqh_fsnotify_join(struct kq_inode_link *link, struct inode *inode, enum kqh_
 	struct kq_watch *watch;
 
 	mutex_lock(&kqh_mark_mutex);
-	watch = kqh_watch_get(inode, which);
+	while ((watch = kqh_watch_get(inode, which)) == ERR_PTR(-ENOENT))
+		kqh_wait_for_marks();
 	if (IS_ERR(watch)) {
 		mutex_unlock(&kqh_mark_mutex);
 		return PTR_ERR(watch);
 	}
-	WRITE_ONCE(watch->users, watch->users + 1);
 	raw_spin_lock_irq(&watch->lock);
 	list_add_tail(&link->link, &watch->links);
 	raw_spin_unlock_irq(&watch->lock);
-	link->watch = watch;
+	WRITE_ONCE(link->watch, watch);
 	mutex_unlock(&kqh_mark_mutex);
 	return 0;
 }
@@ -468,15 +504,17 @@ int kqh_fsnotify_join(struct kq_inode_link *link, struct inode *inode, enum kqh_
  */
 void kqh_fsnotify_leave(struct kq_inode_link *link)
 {
-	struct kq_watch *watch = link->watch;
+	struct kq_watch *watch;
 
-	if (!watch)
+	/* On one mark once it has joined, but kqh_watch_move() may change which. */
+	if (!READ_ONCE(link->watch))
 		return;
 	mutex_lock(&kqh_mark_mutex);
+	watch = link->watch;
 	raw_spin_lock_irq(&watch->lock);
 	list_del(&link->link);
 	raw_spin_unlock_irq(&watch->lock);
-	link->watch = NULL;
+	WRITE_ONCE(link->watch, NULL);
 	kqh_watch_put(watch);
 	mutex_unlock(&kqh_mark_mutex);
 }
@@ -494,9 +532,11 @@ static void kqh_group_put(struct fsnotify_group *group)
  */
 int kqh_fsnotify_init(void)
 {
-	kqh_groups[KQH_WATCH_CHANGE] = fsnotify_alloc_group(&kqh_change_ops, 0);
-	kqh_groups[KQH_WATCH_ACCESS] = fsnotify_alloc_group(&kqh_access_ops, 0);
-	kqh_sb_group = fsnotify_alloc_group(&kqh_sb_ops, 0);
+	const int flags = KQC_FSNOTIFY_GROUP_FLAGS;
+
+	kqh_groups[KQH_WATCH_CHANGE] = fsnotify_alloc_group(&kqh_change_ops, flags);
+	kqh_groups[KQH_WATCH_ACCESS] = fsnotify_alloc_group(&kqh_access_ops, flags);
+	kqh_sb_group = fsnotify_alloc_group(&kqh_sb_ops, flags);
 	if (IS_ERR(kqh_groups[KQH_WATCH_CHANGE]) || IS_ERR(kqh_groups[KQH_WATCH_ACCESS]) ||
 	    IS_ERR(kqh_sb_group)) {
 		kqh_fsnotify_exit();
@@ -508,8 +548,8 @@ int kqh_fsnotify_init(void)
 /** kqh_fsnotify_exit() - on return no mark is left and no callback runs */
 void kqh_fsnotify_exit(void)
 {
-	wait_var_event(&kqh_moves, !atomic_read(&kqh_moves));
 	fsnotify_wait_marks_destroyed();
+	wait_var_event(&kqh_marks, !atomic_read(&kqh_marks));
 	kqh_group_put(kqh_groups[KQH_WATCH_CHANGE]);
 	kqh_group_put(kqh_groups[KQH_WATCH_ACCESS]);
 	kqh_group_put(kqh_sb_group);
