@@ -205,6 +205,21 @@ KQ_TEST(clear_fires_for_each_change, "KQ-131 KQ-062",
 	unlink(path);
 }
 
+KQ_TEST(registered_again, "KQ-059 KQ-064 KQ-130",
+	"a new knote knows nothing of an earlier one, though VNODE kept the descriptor watched")
+{
+	int kq = kq_new(), fd = make_file("0123456789");
+
+	ASSERT_OK(kq_add(kq, fd, EVFILT_VNODE, EV_CLEAR, NOTE_DELETE, 0, NULL));
+	ASSERT_OK(add_read(kq, fd, EV_CLEAR, 0));
+	assert_read(kq, fd, EV_CLEAR, 10);
+	ASSERT_OK(kq_del(kq, fd, EVFILT_READ));
+	ASSERT_OK(add_read(kq, fd, EV_CLEAR, 0));
+	assert_read(kq, fd, EV_CLEAR, 10);
+	kq_fence(kq);
+	unlink(path);
+}
+
 KQ_TEST(disabled_and_enabled, "KQ-057 KQ-130",
 	"a disabled file knote is silent, EV_ENABLE evaluates it")
 {
