@@ -204,8 +204,8 @@ int kqueuex(unsigned int flags);
  *   ENOMEM  no memory
  * and the errno of the first failed change that had no room: EBADF, EINVAL,
  * ENOENT, ENOMEM, EPERM, ESRCH (EVFILT_PROC: no process the caller can see),
- * ENOSYS (a query), see kevent(2). EACCES is not used. errno is left alone on
- * success.
+ * ENOSYS (a query), EACCES (EVFILT_VNODE: no right to read the file),
+ * see kevent(2). errno is left alone on success.
  *
  * With nevents > 0 a cancellation point: a cancelled thread takes no event
  * from the queue. With nevents == 0 not. Any number of threads may share kq.
