@@ -53,7 +53,7 @@ static bool kqf_process_listed(struct pid *pid, const struct path *proc)
 		return err == -EPERM && info->hide_pid == HIDEPID_NO_ACCESS;
 	listed = path.mnt == proc->mnt;
 	path_put(&path);
-	return listed;
+	return listed || kqf_process_owned(pid);
 }
 
 /**

@@ -430,6 +430,29 @@ static void leave_proc(const void *argument KQ_UNUSED)
 	ASSERT_SYS(chdir("/"));
 }
 
+/* A /proc that hides, with something else mounted over what it shows. */
+static void cover_entries(const void *argument KQ_UNUSED)
+{
+	char path[64];
+
+	user_mount_proc("hidepid=2,gid=4");
+	ASSERT_SYS(mount("kq", "/tmp", "tmpfs", 0, "mode=0755"));
+	ASSERT_SYS(mkdir("/tmp/entry", 0755));
+	ASSERT_SYS(close(ASSERT_SYS(open("/tmp/entry/stat", O_CREAT | O_RDWR, 0644))));
+	for (pid_t pid = getpid() - 10; pid < getpid() + 10; pid++) {
+		snprintf(path, sizeof(path), "/proc/%d", pid);
+		if (!access(path, F_OK))
+			ASSERT_SYS(mount("/tmp/entry", path, NULL, MS_BIND, NULL));
+	}
+}
+
+/* A directory of a /proc that has an entry for each descriptor. */
+static void bind_subdirectory(const void *argument KQ_UNUSED)
+{
+	user_private_mounts();
+	ASSERT_SYS(mount("/proc/self/fd", "/proc", NULL, MS_BIND, NULL));
+}
+
 static const struct {
 	const char *name;
 	void (*hide)(const void *argument);
@@ -438,6 +461,8 @@ static const struct {
 	{ "covered", cover_proc },
 	{ "imitated", fake_proc },
 	{ "left", leave_proc },
+	{ "entries_covered", cover_entries },
+	{ "subdirectory", bind_subdirectory },
 };
 
 KQ_TEST_EACH(no_proc, "KQ-183 KQ-186 KQ-199",
