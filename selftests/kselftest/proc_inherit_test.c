@@ -68,6 +68,8 @@ KQ_TEST(extension_words, "KQ-195", "notice and knote of the child have the exten
 		ASSERT_EQ(event.udata, change.udata);
 		ASSERT_FALSE(memcmp(event.ext, change.ext, sizeof(event.ext)));
 	}
+	proc_say(turn, 0);
+	ASSERT_EQ(proc_status(maker), W_EXITCODE(7, 0));
 }
 
 KQ_TEST(words_at_the_fork, "KQ-195", "the words are those that the parent's knote has when it forks")
@@ -185,6 +187,8 @@ KQ_TEST(ended_child_deleted, "KQ-195", "EV_DELETE of a child that has ended remo
 	child = proc_make_child(turn);
 	ASSERT_OK(proc_del(kq, child));
 	proc_assert_gone(kq, child);
+	proc_say(turn, 0);
+	PROC_NEXT_END(kq, maker, W_EXITCODE(7, 0));
 }
 
 KQ_TEST_EACH(child_modified, "KQ-195 KQ-192",
