@@ -179,6 +179,15 @@ void kq_knote_activate(struct kq_knote *kn, bool strong)
 }
 
 /**
+ * kq_knote_requeue() - a knote that was held back may go now
+ * @kn: active, enabled, not queued and not in flux; queue locked
+ */
+void kq_knote_requeue(struct kq_knote *kn)
+{
+	kq_enqueue(kn, false);
+}
+
+/**
  * kq_knote_quench() - forget an activation
  * @kn: knote in flux whose source cannot fire at the moment
  */

@@ -515,6 +515,7 @@ extern struct workqueue_struct *kq_wq;
 /* knote.c: lists, activation, flux */
 void kq_knote_init(struct kq_knote *kn, struct kq *kq, u8 filter);
 void kq_knote_activate(struct kq_knote *kn, bool strong);
+void kq_knote_requeue(struct kq_knote *kn);
 void kq_knote_quench(struct kq_knote *kn);
 void kq_flux_begin(struct kq_knote *kn, bool keep);
 bool kq_flux_end(struct kq_knote *kn, bool quiet);

@@ -99,23 +99,27 @@ void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops)
 	kq_knote_release(kn, drops);
 }
 
-static int kq_knote_set_ext(struct kq_knote *kn, const struct kq_event_ext *ev)
+/* Room for the extension words of a change, which may still be refused. */
+static int kq_knote_need_ext(struct kq_knote *kn, const struct kq_event_ext *ev)
 {
 	u64 *ext;
 
-	if (kn->ext) {
-		kn->ext[0] = ev->ext[2];
-		kn->ext[1] = ev->ext[3];
+	if (kn->ext || (!ev->ext[2] && !ev->ext[3]))
 		return 0;
-	}
-	if (!ev->ext[2] && !ev->ext[3])
-		return 0;
-	ext = kmemdup(&ev->ext[2], 2 * sizeof(*ext), GFP_KERNEL_ACCOUNT);
+	ext = kcalloc(2, sizeof(*ext), GFP_KERNEL_ACCOUNT);
 	if (!ext)
 		return -ENOMEM;
 	/* Pairs with kqf_track(), which reads it without owning the knote. */
 	smp_store_release(&kn->ext, ext);
 	return 0;
+}
+
+static void kq_knote_set_ext(struct kq_knote *kn, const struct kq_event_ext *ev)
+{
+	if (!kn->ext)
+		return;
+	kn->ext[0] = ev->ext[2];
+	kn->ext[1] = ev->ext[3];
 }
 
 static bool kq_knote_ready(struct kq_knote *kn)
@@ -206,7 +210,8 @@ static int kq_attach(struct kq_knote *kn, const struct kq_event_ext *ev, struct 
 	kn->sfflags = ev->fflags;
 	kn->sdata = ev->data;
 	kn->udata = ev->udata;
-	err = kq_knote_set_ext(kn, ev);
+	err = kq_knote_need_ext(kn, ev);
+	kq_knote_set_ext(kn, ev);
 	if (!err && ops->check)
 		err = kq_check_fd(kn);
 	if (!err && ops->attach)
@@ -236,7 +241,7 @@ static int kq_modify(struct kq_knote *kn, const struct kq_event_ext *ev, struct 
 	int err = 0;
 
 	if (!(ev->flags & EV_KEEPUDATA))
-		err = kq_knote_set_ext(kn, ev);
+		err = kq_knote_need_ext(kn, ev);
 	if (!err)
 		err = kq_filter_ops(kn)->touch(kn, ev);
 	if (err) {
@@ -244,8 +249,10 @@ static int kq_modify(struct kq_knote *kn, const struct kq_event_ext *ev, struct 
 		kq_knote_release(kn, drops);
 		return err;
 	}
-	if (!(ev->flags & EV_KEEPUDATA))
+	if (!(ev->flags & EV_KEEPUDATA)) {
 		kn->udata = ev->udata;
+		kq_knote_set_ext(kn, ev);
+	}
 	return kq_change_done(kn, ev, drops);
 }
 
@@ -404,6 +411,17 @@ again:
 	return kq_modify(kn, ev, drops);
 }
 
+/* No change finds it any more, EV_ENABLE neither: what it has to report is due now. */
+static void kq_note_set_aside(struct kq_note *note)
+{
+	struct kq_knote *kn = &note->kn;
+
+	lockdep_assert_held(&kn->kq->lock);
+	kn->status = (kn->status | KN_ASIDE) & ~KN_DISABLED;
+	if ((kn->status & (KN_ACTIVE | KN_FLUX | KN_QUEUED)) == KN_ACTIVE)
+		kq_knote_requeue(kn);
+}
+
 /**
  * kq_note_enter() - a new note enters the index of its queue
  * @note: from kzalloc(); its ident is set, its knote is initialised
@@ -430,7 +448,7 @@ int kq_note_enter(struct kq_note *note)
 			err = kq_index_add_note(kq, note) ? 0 : -EAGAIN;
 		if (!err) {
 			if (older && !(note->kn.status & KN_ASIDE))
-				older->kn.status |= KN_ASIDE;
+				kq_note_set_aside(older);
 			note->kn.status |= KN_LIVE;
 			kq_flux_begin(&note->kn, false);
 		}
@@ -548,7 +566,7 @@ again:
 		goto again;
 	case KQ_CLAIM_ASIDE:
 		raw_spin_lock_irq(&kq->lock);
-		note->kn.status |= KN_ASIDE;
+		kq_note_set_aside(note);
 		kq_knote_release(&note->kn, drops);
 		goto again;
 	}

@@ -8,7 +8,6 @@
  */
 #include <linux/fsnotify_backend.h>
 #include <linux/mutex.h>
-#include <linux/printk.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/task_work.h>
@@ -434,38 +433,56 @@ static void kqh_wait_for_marks(void)
 	mutex_lock(&kqh_mark_mutex);
 }
 
-/* The knotes of a watch whose mark is gone go to the one its inode has now. */
-static void kqh_watch_move(struct kq_watch *old)
+/* All knotes of a watch go to another one of the same inode, with what neither was told. */
+static void kqh_links_move(struct kq_watch *old, struct kq_watch *watch)
 {
 	struct kq_inode_link *link;
-	struct kq_watch *watch;
+	unsigned int n = 0;
 	u32 notes = 0;
+
+	raw_spin_lock_irq(&old->lock);
+	raw_spin_lock_nested(&watch->lock, SINGLE_DEPTH_NESTING);
+	if (old->which == KQH_WATCH_CHANGE)
+		notes = kqh_resized(old, old->inode);
+	if (notes)
+		notes |= notes & NOTE_EXTEND ? NOTE_WRITE : NOTE_ATTRIB;
+	list_for_each_entry(link, &old->links, link) {
+		WRITE_ONCE(link->watch, watch);
+		n++;
+	}
+	kqh_post(old, notes);
+	list_splice_tail_init(&old->links, &watch->links);
+	raw_spin_unlock(&watch->lock);
+	raw_spin_unlock_irq(&old->lock);
+
+	refcount_add(n, &watch->mark.refcnt);
+	WRITE_ONCE(watch->users, watch->users + n);
+	while (n--)
+		kqh_watch_put(old);
+}
+
+/*
+ * The knotes of a watch whose mark is gone go to the one its inode has now. The
+ * unlinking task may be out of memory, or being killed for it: a worker is not.
+ */
+static void kqh_watch_move(struct kq_watch *old)
+{
+	struct kq_watch *watch;
 
 	mutex_lock(&kqh_mark_mutex);
 	while (old->users) {
 		watch = kqh_watch_get(old->inode, old->which);
-		if (watch == ERR_PTR(-ENOENT)) {
+		if (!IS_ERR(watch)) {
+			kqh_links_move(old, watch);
+			kqh_watch_put(watch);
+		} else if (watch == ERR_PTR(-ENOENT) || (current->flags & PF_KTHREAD)) {
 			kqh_wait_for_marks();
-			continue;
+		} else {
+			mutex_unlock(&kqh_mark_mutex);
+			INIT_WORK(&old->move_work, kqh_move_work);
+			queue_work(kq_wq, &old->move_work);
+			return;
 		}
-		if (IS_ERR(watch)) {
-			pr_err_ratelimited("lost a watched inode: %ld\n", PTR_ERR(watch));
-			break;
-		}
-		raw_spin_lock_irq(&old->lock);
-		link = list_first_entry(&old->links, struct kq_inode_link, link);
-		list_del(&link->link);
-		/* What came while there was no mark. */
-		if (old->which == KQH_WATCH_CHANGE)
-			notes |= kqh_resized(old, old->inode);
-		raw_spin_unlock_irq(&old->lock);
-		raw_spin_lock_irq(&watch->lock);
-		list_add_tail(&link->link, &watch->links);
-		if (notes)
-			link->post(link, notes | NOTE_WRITE);
-		raw_spin_unlock_irq(&watch->lock);
-		WRITE_ONCE(link->watch, watch);
-		kqh_watch_put(old);
 	}
 	mutex_unlock(&kqh_mark_mutex);
 	fsnotify_put_mark(&old->mark);

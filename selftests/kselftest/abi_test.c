@@ -394,6 +394,29 @@ KQ_TEST(extension_words, "", "ext[2] and ext[3] come back unchanged, in receipts
 	ASSERT_EQ(got.ext[3], event.ext[3]);
 }
 
+KQ_TEST(extension_words_of_a_refused_change, "KQ-215", "a change that is refused leaves ext[2] and ext[3] alone")
+{
+	struct kq_event_ext event = {
+		.ident = 3, .filter = EVFILT_TIMER, .flags = EV_ADD | EV_ONESHOT,
+		.udata = 1, .ext = { 0, 0, 5, 6 },
+	}, got = { 0 };
+	struct kq_kevent call = change_call(&event, sizeof(event));
+	int kq = kq_new();
+
+	ASSERT_OK(raw(kq, &call));
+	event.fflags = NOTE_SECONDS | NOTE_NSECONDS;
+	event.udata = 2;
+	event.ext[2] = 7;
+	event.ext[3] = 8;
+	call = change_call(&event, sizeof(event));
+	ASSERT_ERR(raw(kq, &call), EINVAL);
+	call = collect_call(&got, sizeof(got));
+	ASSERT_EQ(raw(kq, &call), 1);
+	ASSERT_EQ(got.udata, 1);
+	ASSERT_EQ(got.ext[2], 5);
+	ASSERT_EQ(got.ext[3], 6);
+}
+
 KQ_TEST(reserved_event_flags, "KQ-028", "system and reserved bits of a change's flags are cleared")
 {
 	struct kevent event;

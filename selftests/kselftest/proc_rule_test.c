@@ -356,3 +356,24 @@ KQ_TEST(number_watched_again, "KQ-193",
 	PROC_ENDED(events[1], child, NOTE_EXIT, W_EXITCODE(9, 0));
 	proc_assert_gone(kq, child);
 }
+
+KQ_TEST(number_watched_while_disabled, "KQ-193",
+	"an end that a disabled knote holds comes when its number is watched for another process")
+{
+	struct kevent events[2];
+	int kq = kq_new(), turn, second_turn;
+	pid_t child = proc_idle(&turn);
+
+	ASSERT_OK(kq_add(kq, child, EVFILT_PROC, EV_DISABLE, NOTE_EXIT, 0, NULL));
+	proc_say(turn, 7);
+	ASSERT_EQ(proc_status(child), W_EXITCODE(7, 0));
+	kq_fence(kq);
+	idle_with_number(child, &second_turn);
+	ASSERT_OK(proc_add(kq, child, NOTE_EXIT));
+	proc_say(second_turn, 9);
+	ASSERT_EQ(proc_status(child), W_EXITCODE(9, 0));
+	ASSERT_EQ(kq_collect(kq, events, 2), 2);
+	ASSERT_EQ(events[0].data, W_EXITCODE(7, 0));
+	ASSERT_EQ(events[1].data, W_EXITCODE(9, 0));
+	proc_assert_gone(kq, child);
+}
