@@ -131,9 +131,14 @@
  *                     by kq_knote_activate() and words that need no lock.
  * exit and delete     the wait entry on the process leaves by
  *                     remove_wait_queue(): on return no callback runs.
- * fork and close      the work queued on a child holds its own reference on the
- *                     queue and on all it needs, none on the parent's knote; a
- *                     queue that died meanwhile takes no more notes.
+ * fork and close      the work queued on a child and its parent holds its own
+ *                     reference on the queue and on all it needs, none on the
+ *                     parent's knote; a queue that died meanwhile takes no more
+ *                     notes. The record's mutex makes one of the two wait.
+ * mark and unlink     the kernel drops a mark with the last name of its inode;
+ *                     its knotes move to a new one under kqh_mark_mutex and the
+ *                     locks of both watches, old before new. A knote that leaves
+ *                     looks which mark it is on under that mutex.
  * last fput           a thread inside kevent() that will sleep never drops a
  *                     watched file itself (fput would wait for its return to
  *                     user mode): the file goes to kq_wq. See struct kq_drops.
