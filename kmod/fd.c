@@ -269,6 +269,17 @@ void kq_fd_free(struct kq_fd *kfd)
 }
 
 /**
+ * kq_extra_detach() - its filter stops watching, if it began to
+ * @extra: in flux, or of a kq_fd that is being torn down; process context
+ */
+void kq_extra_detach(struct kq_extra *extra)
+{
+	if (extra->attached)
+		kq_filter_ops(&extra->kn)->detach(&extra->kn);
+	extra->attached = false;
+}
+
+/**
  * kq_fd_teardown() - leave everything a dead kq_fd hangs on
  * @kfd: killed, not in flux; process context
  * @drops: where its file goes; NULL to drop it here
@@ -278,11 +289,8 @@ void kq_fd_teardown(struct kq_fd *kfd, struct kq_drops *drops)
 	struct kq_extra *extra;
 
 	kqh_fdclose_del(kfd);
-	for (extra = kfd->extra; extra; extra = extra->next) {
-		if (extra->attached)
-			kq_filter_ops(&extra->kn)->detach(&extra->kn);
-		extra->attached = false;
-	}
+	for (extra = kfd->extra; extra; extra = extra->next)
+		kq_extra_detach(extra);
 	if (kfd->kind == KQ_KIND_REG)
 		kqh_fsnotify_leave(&kfd->growth.link);
 	else

@@ -49,6 +49,22 @@ const struct kq_filter_ops *kq_filter_ops(const struct kq_knote *kn)
 }
 
 /**
+ * kq_touch_words() - the common rule of a later change, fit to be a row's touch
+ * @kn: knote in flux
+ * @ev: the change
+ *
+ * Return: 0.
+ */
+int kq_touch_words(struct kq_knote *kn, const struct kq_event_ext *ev)
+{
+	if (kq_replaces_words(ev)) {
+		kn->sfflags = ev->fflags;
+		kn->sdata = ev->data;
+	}
+	return 0;
+}
+
+/**
  * kq_filter_mask() - what kevent() accepts
  *
  * Return: bit -filter % 64 set for each filter that is not refused on purpose.

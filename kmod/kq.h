@@ -72,13 +72,19 @@
  * find or report it afterwards. The teardown (unhash, leave the wait queues,
  * drop the file, free) is done by the same caller unless a knote is in flux;
  * then it is done by the kq_flux_end() that finds KFD_DEAD and no other knote
- * in flux. A kq_fd holds a reference on its kq until then.
+ * in flux. A kq_fd holds a reference on its kq until then. The filter of a
+ * kq_extra is detached by whoever drops its knote, in flux, or by the teardown,
+ * which begins when nothing is in flux: @attached needs no lock.
  *
  * THE REMOVAL PATHS, and what excludes each pair
  *
  *   D  EV_DELETE, or ONESHOT delivered           kq_register(), kq_scan()
  *   C  close of the watched descriptor           hooks/fdclose.c
  *   Q  the owner closes the queue, or exits      kq_clear()
+ *
+ * The end of a watched process, or of an inode's last name, is no removal: it is
+ * recorded, and what has nothing more to report goes by D, found so by a scan or
+ * by the next change of its ident.
  *
  * D/D  the second finds the knote in flux and waits, or finds nothing.
  * D/C  both set KFD_DEAD under kq->lock: one wins. C touches the kq_fd only
@@ -551,6 +557,7 @@ struct kq_fd *kq_fd_create(struct kq *kq, u32 fd);
 int kq_fd_publish(struct kq_fd *kfd, struct kq_knote *kn);
 struct kq_knote *kq_fd_knote(struct kq_fd *kfd, u8 filter);
 void kq_fd_extend(struct kq_fd *kfd, struct kq_extra *extra);
+void kq_extra_detach(struct kq_extra *extra);
 bool kq_fd_live(const struct kq_fd *kfd);
 bool kq_fd_kill(struct kq_fd *kfd);
 void kq_fd_teardown(struct kq_fd *kfd, struct kq_drops *drops);
@@ -569,7 +576,6 @@ enum kq_kind kq_kind_of(struct file *file);
 /* register.c */
 int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops);
 int kq_note_enter(struct kq_note *note);
-void kq_note_abort(struct kq_note *note);
 void kq_knote_bury(struct kq_knote *kn, struct kq_drops *drops);
 void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops);
 bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops) __releases(&kn->kq->lock);

@@ -60,7 +60,7 @@ enum kq_claim {
  * @wakes: wake-ups of the file meant for it; 0: it does not use its wait queues
  * @check: may this file be watched
  * @attach: begin to watch
- * @touch: take over a change, see kq_touch_words() for the common rule
+ * @touch: take over a change; kq_touch_words() where the common rule is all
  * @eval: is it ready, and what is to be reported
  * @commit: the reported event was taken
  * @gone: is it of no use any more; ident_again: a change wants its ident
@@ -87,6 +87,7 @@ int kq_filter_init(void);
 const struct kq_filter_ops *kq_filter_find(s16 filter);
 const struct kq_filter_ops *kq_filter_ops(const struct kq_knote *kn);
 u64 kq_filter_mask(void);
+int kq_touch_words(struct kq_knote *kn, const struct kq_event_ext *ev);
 
 static inline s16 kq_filter_number(const struct kq_knote *kn)
 {
@@ -124,14 +125,6 @@ static inline bool kq_knote_is_fd(const struct kq_knote *kn)
 static inline bool kq_replaces_words(const struct kq_event_ext *ev)
 {
 	return (ev->flags & EV_ADD) || ev->fflags || ev->data;
-}
-
-static inline void kq_touch_words(struct kq_knote *kn, const struct kq_event_ext *ev)
-{
-	if (kq_replaces_words(ev)) {
-		kn->sfflags = ev->fflags;
-		kn->sdata = ev->data;
-	}
 }
 
 /**

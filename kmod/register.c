@@ -63,17 +63,6 @@ bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops)
 	return !died;
 }
 
-/* The knote of one filter leaves a descriptor that others may go on watching. */
-static void kq_knote_detach(struct kq_knote *kn)
-{
-	const struct kq_filter_ops *ops = kq_filter_ops(kn);
-
-	if (!kq_knote_is_fd(kn) || !ops->detach || !kq_knote_extra(kn)->attached)
-		return;
-	ops->detach(kn);
-	kq_knote_extra(kn)->attached = false;
-}
-
 /**
  * kq_knote_drop() - the knote goes: deleted, delivered once, or never attached
  * @kn: knote in flux
@@ -83,7 +72,9 @@ void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops)
 {
 	struct kq *kq = kn->kq;
 
-	kq_knote_detach(kn);
+	/* Others may go on watching the descriptor. */
+	if (kq_knote_is_fd(kn) && kq_filter_ops(kn)->size)
+		kq_extra_detach(kq_knote_extra(kn));
 	raw_spin_lock_irq(&kq->lock);
 	kq_knote_unlink(kn);
 	if (kq_knote_is_fd(kn)) {
@@ -183,11 +174,8 @@ static int kq_check_fd(struct kq_knote *kn)
 	return ops->check(kfd);
 }
 
-/**
- * kq_note_abort() - a note the filter did not attach goes
- * @note: entered, in flux; must not be detached
- */
-void kq_note_abort(struct kq_note *note)
+/* A note the filter did not attach goes: it is in flux, and must not be detached. */
+static void kq_note_abort(struct kq_note *note)
 {
 	struct kq *kq = note->kn.kq;
 

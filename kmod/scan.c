@@ -49,9 +49,11 @@ struct kq_batch {
 /* A ->poll of unknown making may block: nothing else waits for it in flux. */
 static bool kq_may_stall(struct kq_knote *kn)
 {
-	if (kq_filter_ops(kn)->flags & KQF_STALLS)
+	const struct kq_filter_ops *ops = kq_filter_ops(kn);
+
+	if (ops->flags & KQF_STALLS)
 		return true;
-	if (!kq_filter_ops(kn)->wakes)
+	if (!ops->wakes)
 		return false;
 	switch (kq_knote_fd(kn)->kind) {
 	case KQ_KIND_POLL:

@@ -12,12 +12,6 @@ static int kqf_empty_check(const struct kq_fd *kfd)
 	return kfd->kind == KQ_KIND_SOCK ? 0 : -EINVAL;
 }
 
-static int kqf_empty_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
-{
-	kq_touch_words(kn, ev);
-	return 0;
-}
-
 /* Bytes sent that the peer has not confirmed; a FIN under way counts as one. */
 static s64 kqf_tcp_unsent(const struct sock *sk)
 {
@@ -75,6 +69,6 @@ const struct kq_filter_ops kqf_empty_ops = {
 	.wakes = KQ_WAKES_WRITER,
 	.check = kqf_empty_check,
 	.attach = kqf_fd_attach,
-	.touch = kqf_empty_touch,
+	.touch = kq_touch_words,
 	.eval = kqf_empty_eval,
 };

@@ -20,12 +20,6 @@ static int kqf_except_check(const struct kq_fd *kfd)
 	return 0;
 }
 
-static int kqf_except_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
-{
-	kq_touch_words(kn, ev);
-	return 0;
-}
-
 /* An urgent byte that was not taken, or all before it was. */
 static bool kqf_tcp_except(const struct sock *sk, struct kq_result *res)
 {
@@ -62,6 +56,6 @@ const struct kq_filter_ops kqf_except_ops = {
 	.wakes = KQ_WAKES_READER,
 	.check = kqf_except_check,
 	.attach = kqf_fd_attach,
-	.touch = kqf_except_touch,
+	.touch = kq_touch_words,
 	.eval = kqf_except_eval,
 };

@@ -19,7 +19,6 @@ static void kqf_file_post(struct kq_inode_link *link, u32 notes)
  */
 void kqf_file_init(struct kq_fd *kfd)
 {
-	kfd->growth.seen_size = -1;
 	kfd->growth.link.post = kqf_file_post;
 }
 

@@ -49,8 +49,7 @@ static void kqf_fs_look(struct kq_knote *kn)
 static int kqf_fs_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
 {
 	kqf_fs_look(kn);
-	kq_touch_words(kn, ev);
-	return 0;
+	return kq_touch_words(kn, ev);
 }
 
 static bool kqf_fs_eval(struct kq_knote *kn, struct kq_result *res)

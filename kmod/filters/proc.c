@@ -46,12 +46,6 @@ static int kqf_proc_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 	return err;
 }
 
-static int kqf_proc_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
-{
-	kq_touch_words(kn, ev);
-	return 0;
-}
-
 static bool kqf_proc_eval(struct kq_knote *kn, struct kq_result *res)
 {
 	struct kqf_proc *proc = kqf_proc(kn);
@@ -108,7 +102,7 @@ const struct kq_filter_ops kqf_proc_ops = {
 	.flags = KQF_ASIDE,
 	.size = sizeof(struct kqf_proc),
 	.attach = kqf_proc_attach,
-	.touch = kqf_proc_touch,
+	.touch = kq_touch_words,
 	.eval = kqf_proc_eval,
 	.commit = kqf_proc_commit,
 	.gone = kqf_proc_gone,

@@ -67,12 +67,6 @@ static int kqf_procdesc_attach(struct kq_knote *kn, const struct kq_event_ext *e
 	return kqf_process_attach(&desc->watch, table.pid, true);
 }
 
-static int kqf_procdesc_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
-{
-	kq_touch_words(kn, ev);
-	return 0;
-}
-
 static bool kqf_procdesc_eval(struct kq_knote *kn, struct kq_result *res)
 {
 	return kqf_process_eval(&kqf_procdesc(kn)->watch, res);
@@ -99,7 +93,7 @@ const struct kq_filter_ops kqf_procdesc_ops = {
 	.size = sizeof(struct kqf_procdesc),
 	.check = kqf_procdesc_check,
 	.attach = kqf_procdesc_attach,
-	.touch = kqf_procdesc_touch,
+	.touch = kq_touch_words,
 	.eval = kqf_procdesc_eval,
 	.commit = kqf_procdesc_commit,
 	.gone = kqf_procdesc_gone,

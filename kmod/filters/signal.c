@@ -45,12 +45,6 @@ static int kqf_signal_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 	return 0;
 }
 
-static int kqf_signal_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
-{
-	kq_touch_words(kn, ev);
-	return 0;
-}
-
 static bool kqf_signal_eval(struct kq_knote *kn, struct kq_result *res)
 {
 	struct kqf_signal *s = kqf_signal(kn);
@@ -74,7 +68,7 @@ const struct kq_filter_ops kqf_signal_ops = {
 	.name = "signal",
 	.size = sizeof(struct kqf_signal),
 	.attach = kqf_signal_attach,
-	.touch = kqf_signal_touch,
+	.touch = kq_touch_words,
 	.eval = kqf_signal_eval,
 	.commit = kqf_signal_commit,
 	.detach = kqf_signal_detach,

@@ -106,8 +106,7 @@ static int kqf_vnode_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
 		if (err)
 			return err;
 	}
-	kq_touch_words(kn, ev);
-	return 0;
+	return kq_touch_words(kn, ev);
 }
 
 static bool kqf_vnode_eval(struct kq_knote *kn, struct kq_result *res)

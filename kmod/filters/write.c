@@ -20,12 +20,6 @@ static int kqf_write_check(const struct kq_fd *kfd)
 	return 0;
 }
 
-static int kqf_write_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
-{
-	kq_touch_words(kn, ev);
-	return 0;
-}
-
 static bool kqf_write_eval(struct kq_knote *kn, struct kq_result *res)
 {
 	struct kq_fd *kfd = kq_knote_fd(kn);
@@ -58,7 +52,7 @@ const struct kq_filter_ops kqf_write_ops = {
 	.wakes = KQ_WAKES_WRITER,
 	.check = kqf_write_check,
 	.attach = kqf_fd_attach,
-	.touch = kqf_write_touch,
+	.touch = kq_touch_words,
 	.eval = kqf_write_eval,
 	.polled = kqf_write_polled,
 };
