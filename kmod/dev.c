@@ -32,6 +32,8 @@ static void kq_free(struct work_struct *work)
 	struct kq *kq = container_of(to_rcu_work(work), struct kq, freework);
 
 	kq_index_free(kq);
+	mem_cgroup_put(kq->memcg);
+	kq_user_put(kq->user);
 	kfree(kq);
 	if (atomic_dec_and_test(&kq_count))
 		wake_up_all(&kq_gone);
@@ -52,6 +54,7 @@ void kq_put(struct kq *kq)
 static int kq_open(struct inode *inode, struct file *file)
 {
 	struct kq *kq;
+	int err = -ENOMEM;
 
 	if (!kqh_fdclose_proven()) {
 		pr_err_once("no close(2) has been seen since the module was loaded: not opening\n");
@@ -60,6 +63,13 @@ static int kq_open(struct inode *inode, struct file *file)
 	kq = kzalloc(sizeof(*kq), GFP_KERNEL_ACCOUNT);
 	if (!kq)
 		return -ENOMEM;
+	kq->user = kq_user_get();
+	if (!kq->user)
+		goto err_kq;
+	err = kq_charge(kq->user, KQ_LIMIT_QUEUES);
+	if (err)
+		goto err_user;
+	kq->memcg = kqc_memcg_get();
 	raw_spin_lock_init(&kq->lock);
 	INIT_LIST_HEAD(&kq->ready);
 	INIT_LIST_HEAD(&kq->recheck);
@@ -76,6 +86,12 @@ static int kq_open(struct inode *inode, struct file *file)
 	atomic_inc(&kq_count);
 	file->private_data = kq;
 	return nonseekable_open(inode, file);
+
+err_user:
+	kq_user_put(kq->user);
+err_kq:
+	kfree(kq);
+	return err;
 }
 
 /* Does the table still name the queue somewhere, or is it going away itself? */
@@ -110,6 +126,7 @@ static int kq_release(struct inode *inode, struct file *file)
 	struct kq *kq = file->private_data;
 
 	kq_clear(kq);
+	kq_uncharge(kq->user, KQ_LIMIT_QUEUES);
 	kq_put(kq);
 	return 0;
 }

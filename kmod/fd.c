@@ -156,12 +156,17 @@ struct kq_fd *kq_fd_create(struct kq *kq, u32 fd)
  *
  * One that nobody may wake is away from the first moment on, so that a thread
  * that looks meanwhile knows that it did not see everything.
+ *
+ * Return: 0, or -ENOMEM at the limit of the queue's user.
  */
-void kq_fd_begin(struct kq_fd *kfd, struct kq_knote *kn)
+int kq_fd_begin(struct kq_fd *kfd, struct kq_knote *kn)
 {
 	bool unpolled = !kq_filter_ops(kn)->wakes;
+	int err;
 
-	kn->status = KN_LIVE;
+	err = kq_knote_begin(kn);
+	if (err)
+		return err;
 	if (!unpolled && (kfd->kind == KQ_KIND_REG || kfd->kind == KQ_KIND_QUEUE)) {
 		kn->status |= KN_POLLED;
 		kn->kq->polled = true;
@@ -169,6 +174,7 @@ void kq_fd_begin(struct kq_fd *kfd, struct kq_knote *kn)
 	kq_flux_begin(kn, false);
 	if (!unpolled && !(kfd->state & KFD_POLLED))
 		kfd->state |= KFD_BUSY;
+	return 0;
 }
 
 /**
@@ -180,7 +186,7 @@ void kq_fd_begin(struct kq_fd *kfd, struct kq_knote *kn)
  * close of the number has either cleared the slot before, or finds the kq_fd.
  *
  * Return: 0, -EBADF if the number is not open or the queue has gone, -EAGAIN if
- * another thread was faster.
+ * another thread was faster, -ENOMEM at the limit of the queue's user.
  */
 int kq_fd_publish(struct kq_fd *kfd, struct kq_knote *kn)
 {
@@ -200,10 +206,9 @@ int kq_fd_publish(struct kq_fd *kfd, struct kq_knote *kn)
 	kqh_fdclose_lock(file);
 	raw_spin_lock(&kq->lock);
 	if (!kq->dead)
-		err = kq_index_fd(kq, kfd->fd) ? -EAGAIN : 0;
+		err = kq_index_fd(kq, kfd->fd) ? -EAGAIN : kq_fd_begin(kfd, kn);
 	if (!err) {
 		kq_index_set_fd(kq, kfd->fd, kfd);
-		kq_fd_begin(kfd, kn);
 		kqh_fdclose_add(kfd);
 	}
 	raw_spin_unlock(&kq->lock);
@@ -216,7 +221,7 @@ out:
 static void kq_fd_kill_knote(struct kq_knote *kn)
 {
 	kq_knote_unlink(kn);
-	kn->status &= ~(KN_LIVE | KN_ACTIVE);
+	kq_knote_end(kn);
 }
 
 /**

@@ -56,6 +56,25 @@ static int kq_lines_fd(struct kq *kq, u32 fd, struct kq_line *lines)
 	return n;
 }
 
+/* What the user who opened the queue has of what is limited, all queues together. */
+static void kq_show_user(struct seq_file *m, struct kq *kq)
+{
+	static const char *const names[KQ_LIMITS] = {
+		[KQ_LIMIT_QUEUES] = "queues",
+		[KQ_LIMIT_KNOTES] = "knotes",
+		[KQ_LIMIT_TIMERS] = "timers",
+	};
+	unsigned long used, limit;
+	int i;
+
+	seq_puts(m, "user:");
+	for (i = 0; i < KQ_LIMITS; i++) {
+		used = kq_limit_look(kq->user, i, &limit);
+		seq_printf(m, " %s=%lu/%lu", names[i], used, limit);
+	}
+	seq_putc(m, '\n');
+}
+
 static void kq_show_fds(struct seq_file *m, struct kq *kq)
 {
 	struct kq_line lines[KQ_LINES_FD];
@@ -124,6 +143,7 @@ void kq_show_fdinfo(struct seq_file *m, struct file *file)
 	struct kq *kq = kq_from_file(file);
 
 	seq_printf(m, "kqueue: ready=%u%s\n", READ_ONCE(kq->nready), kq->dead ? " dead" : "");
+	kq_show_user(m, kq);
 	kq_show_fds(m, kq);
 	kq_show_notes(m, kq);
 }

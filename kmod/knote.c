@@ -23,6 +23,49 @@ void kq_knote_init(struct kq_knote *kn, struct kq *kq, u8 filter)
 }
 
 /**
+ * kq_knote_begin() - a knote begins to live: it counts against the user's limits
+ * @kn: knote, queue locked
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kq_knote_begin(struct kq_knote *kn)
+{
+	struct kq_user *user = kn->kq->user;
+	int err;
+
+	lockdep_assert_held(&kn->kq->lock);
+	err = kq_charge(user, KQ_LIMIT_KNOTES);
+	if (err)
+		return err;
+	if (kq_filter_ops(kn)->flags & KQF_TIMER) {
+		err = kq_charge(user, KQ_LIMIT_TIMERS);
+		if (err) {
+			kq_uncharge(user, KQ_LIMIT_KNOTES);
+			return err;
+		}
+	}
+	kn->status = (kn->status & KN_ASIDE) | KN_LIVE;
+	return 0;
+}
+
+/**
+ * kq_knote_end() - a knote that may be alive is not any more
+ * @kn: knote, queue locked, on no list
+ */
+void kq_knote_end(struct kq_knote *kn)
+{
+	struct kq_user *user = kn->kq->user;
+
+	lockdep_assert_held(&kn->kq->lock);
+	if (kn->status & KN_LIVE) {
+		kq_uncharge(user, KQ_LIMIT_KNOTES);
+		if (kq_filter_ops(kn)->flags & KQF_TIMER)
+			kq_uncharge(user, KQ_LIMIT_TIMERS);
+	}
+	kn->status &= KN_IN_FLUX;
+}
+
+/**
  * kq_waiter_leave() - take a thread off the list it sleeps on
  * @kq: queue, locked
  * @waiter: the thread; may be off the list already

@@ -148,6 +148,10 @@
  * last fput           a thread inside kevent() that will sleep never drops a
  *                     watched file itself (fput would wait for its return to
  *                     user mode): the file goes to kq_wq. See struct kq_drops.
+ * limits              a knote is charged to its queue's user while it is KN_LIVE,
+ *                     both changed under kq->lock; a queue from open to the last
+ *                     close of its file. The counts are atomic, the limit may
+ *                     change at any time and refuses only what is new.
  * unload              an open queue pins the module; module exit waits until
  *                     the last kq is gone, then for RCU, then frees the caches.
  *
@@ -188,6 +192,7 @@ struct files_struct;
 struct kq;
 struct kq_drops;
 struct kq_filter_ops;
+struct kq_user;
 struct kq_watch;
 struct seq_file;
 
@@ -442,6 +447,8 @@ struct kq_waiter {
  * @nest_depth: under kq_nest_mutex: what that walk found
  * @arrivals: [q] counts what a poller is told of
  * @refs: the open file, every kq_fd, and @pollwork while it is queued
+ * @user: [i] whom it and its knotes are charged to
+ * @memcg: [i] memory cgroup of the process that opened it, referenced
  * @freework: frees it, after a grace period: the end of @pollwork's own code
  *            still looks at it
  */
@@ -481,6 +488,8 @@ struct kq {
 	int nest_depth;
 	u32 arrivals;
 	refcount_t refs;
+	struct kq_user *user;
+	struct mem_cgroup *memcg;
 	struct rcu_work freework;
 };
 
@@ -520,11 +529,30 @@ struct kq_result {
 	void __user *scratch;
 };
 
+/* What one user may have so many of, see limits.c. */
+enum kq_limit {
+	KQ_LIMIT_QUEUES,
+	KQ_LIMIT_KNOTES,
+	KQ_LIMIT_TIMERS,
+	KQ_LIMITS
+};
+
+/* limits.c */
+int kq_limits_init(void);
+void kq_limits_exit(void);
+struct kq_user *kq_user_get(void);
+void kq_user_put(struct kq_user *user);
+int kq_charge(struct kq_user *user, enum kq_limit which);
+void kq_uncharge(struct kq_user *user, enum kq_limit which);
+unsigned long kq_limit_look(struct kq_user *user, enum kq_limit which, unsigned long *limit);
+
 /* main.c */
 extern struct workqueue_struct *kq_wq;
 
 /* knote.c: lists, activation, flux */
 void kq_knote_init(struct kq_knote *kn, struct kq *kq, u8 filter);
+int kq_knote_begin(struct kq_knote *kn);
+void kq_knote_end(struct kq_knote *kn);
 void kq_knote_activate(struct kq_knote *kn, bool strong);
 void kq_knote_requeue(struct kq_knote *kn);
 void kq_knote_quench(struct kq_knote *kn);
@@ -564,7 +592,7 @@ void kq_fd_teardown(struct kq_fd *kfd, struct kq_drops *drops);
 void kq_fd_free(struct kq_fd *kfd);
 bool kq_fd_current(const struct kq_fd *kfd);
 bool kq_fd_in_flux(const struct kq_fd *kfd);
-void kq_fd_begin(struct kq_fd *kfd, struct kq_knote *kn);
+int kq_fd_begin(struct kq_fd *kfd, struct kq_knote *kn);
 struct kq_fd *kq_fd_sweep(struct kq *kq);
 void kq_drops_flush(struct kq_drops *drops);
 void kq_drops_defer(struct kq_drops *drops);
@@ -576,6 +604,8 @@ enum kq_kind kq_kind_of(struct file *file);
 /* register.c */
 int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops);
 int kq_note_enter(struct kq_note *note);
+
+/* remove.c: the ends of knotes */
 void kq_knote_bury(struct kq_knote *kn, struct kq_drops *drops);
 void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops);
 bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops) __releases(&kn->kq->lock);

@@ -10,6 +10,8 @@
 #include <linux/fsnotify_backend.h>
 #include <linux/ftrace.h>
 #include <linux/hrtimer.h>
+#include <linux/memcontrol.h>
+#include <linux/sysctl.h>
 #include <linux/task_work.h>
 
 /* 6.10: fsnotify_find_mark() takes an object and its type. */
@@ -72,6 +74,23 @@ static __always_inline unsigned long kqc_ftrace_arg(struct ftrace_regs *fregs, u
 	return ftrace_regs_get_argument(fregs, n);
 #else
 	return regs_get_kernel_argument(&fregs->regs, n);
+#endif
+}
+
+/* 6.6: the size of a table of sysctl files is passed along, and since 6.11 must not end in an empty one. */
+#ifdef KQC_HAVE_SYSCTL_SIZE
+#define KQC_SYSCTL_END
+#else
+#define KQC_SYSCTL_END	{ }
+#endif
+
+/* Whom memory is charged to; without CONFIG_MEMCG nobody. */
+static inline struct mem_cgroup *kqc_memcg_get(void)
+{
+#ifdef CONFIG_MEMCG
+	return get_mem_cgroup_from_mm(current->mm);
+#else
+	return NULL;
 #endif
 }
 

@@ -37,6 +37,7 @@
 #define KQF_PATH	0x04	/* takes a descriptor opened with O_PATH */
 #define KQF_ASIDE	0x08	/* may have notes set aside */
 #define KQF_STALLS	0x10	/* an evaluation may wait for others */
+#define KQF_TIMER	0x20	/* counts as a timer of the user */
 
 /* kq_filter_ops.wakes: keys of a file's wait queues that are meant for a filter */
 #define KQ_WAKES_READER	(EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI | EPOLLRDHUP |	\

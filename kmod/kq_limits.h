@@ -18,6 +18,16 @@
 /* Tracked children made but not yet running, of all processes together. */
 #define KQ_FORK_POOL	512
 
+/*
+ * Defaults of what one user may have, see limits.c: what a registration and a
+ * queue are taken to cost in bytes, and what a small machine allows all the same.
+ */
+#define KQ_KNOTE_COST		320ul
+#define KQ_QUEUE_COST		8192ul
+#define KQ_MIN_USER_KNOTES	131072ul
+#define KQ_MIN_USER_TIMERS	65536ul
+#define KQ_MIN_USER_QUEUES	4096ul
+
 /* A slot that stays wrong this long after a look was a close nobody told us. */
 #define KQ_MISSED_AFTER	HZ
 

@@ -19,9 +19,12 @@ static int __init kq_init(void)
 	kq_wq = alloc_workqueue("kqueue", WQ_UNBOUND, 0);
 	if (!kq_wq)
 		return -ENOMEM;
-	err = kq_fd_init();
+	err = kq_limits_init();
 	if (err)
 		goto err_wq;
+	err = kq_fd_init();
+	if (err)
+		goto err_limits;
 	err = kqh_fsnotify_init();
 	if (err)
 		goto err_fd;
@@ -54,6 +57,8 @@ err_fsnotify:
 	kqh_fsnotify_exit();
 err_fd:
 	kq_fd_exit();
+err_limits:
+	kq_limits_exit();
 err_wq:
 	destroy_workqueue(kq_wq);
 	return err;
@@ -75,6 +80,7 @@ static void __exit kq_exit(void)
 	destroy_workqueue(kq_wq);
 	rcu_barrier();
 	kq_fd_exit();
+	kq_limits_exit();
 }
 
 module_init(kq_init);

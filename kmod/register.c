@@ -13,82 +13,19 @@
 
 #define KQ_FIXED_FLAGS	(EV_ADD | EV_ONESHOT | EV_CLEAR | EV_RECEIPT | EV_DISPATCH)
 
-/* Detach and free a note that left the index and is in nobody else's hands. */
-static void kq_note_free(struct kq_knote *kn)
-{
-	const struct kq_filter_ops *ops = kq_filter_ops(kn);
-
-	if (ops->detach)
-		ops->detach(kn);
-	kfree(kn->ext);
-	kfree(kq_knote_note(kn));
-}
-
 /**
- * kq_knote_bury() - what a kq_flux_end() that returned true leaves to its caller
- * @kn: knote that is out of the index
- * @drops: where a watched file goes
+ * struct kq_change - one change on its way through this file
+ * @kq: queue; the caller is a thread of its owner
+ * @ops: row of the filter
+ * @ev: what is asked for
+ * @drops: where watched files go that are no longer needed
  */
-void kq_knote_bury(struct kq_knote *kn, struct kq_drops *drops)
-{
-	if (kq_knote_is_fd(kn))
-		kq_fd_teardown(kq_knote_fd(kn), drops);
-	else
-		kq_note_free(kn);
-}
-
-/**
- * kq_knote_release() - end flux, and bury the knote if it died meanwhile
- * @kn: knote in flux, queue locked by raw_spin_lock_irq(); is unlocked
- * @drops: where a watched file goes
- *
- * Return: false if it died.
- */
-bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops)
-	__releases(&kn->kq->lock)
-{
-	struct kq *kq = kn->kq;
-	bool died;
-
-	if (kq_knote_is_fd(kn))
-		died = kq_knote_fd(kn)->state & KFD_DEAD;
-	else
-		died = kn->status & KN_DEAD;
-	if (kq_flux_end(kn, false)) {
-		raw_spin_unlock_irq(&kq->lock);
-		kq_knote_bury(kn, drops);
-	} else {
-		raw_spin_unlock_irq(&kq->lock);
-	}
-	return !died;
-}
-
-/**
- * kq_knote_drop() - the knote goes: deleted, delivered once, or never attached
- * @kn: knote in flux
- * @drops: where a watched file goes
- */
-void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops)
-{
-	struct kq *kq = kn->kq;
-
-	/* Others may go on watching the descriptor. */
-	if (kq_knote_is_fd(kn) && kq_filter_ops(kn)->size)
-		kq_extra_detach(kq_knote_extra(kn));
-	raw_spin_lock_irq(&kq->lock);
-	kq_knote_unlink(kn);
-	if (kq_knote_is_fd(kn)) {
-		struct kq_fd *kfd = kq_knote_fd(kn);
-
-		kn->status &= KN_IN_FLUX;
-		if (!kq_fd_live(kfd))
-			kq_fd_kill(kfd);
-	} else if (!(kn->status & KN_DEAD)) {
-		kq_index_del_note(kq, kq_knote_note(kn));
-		kn->status = (kn->status & KN_IN_FLUX) | KN_DEAD;
-	}
-	kq_knote_release(kn, drops);
-}
+struct kq_change {
+	struct kq *kq;
+	const struct kq_filter_ops *ops;
+	const struct kq_event_ext *ev;
+	struct kq_drops *drops;
+};
 
 /* Room for the extension words of a change, which may still be refused. */
 static int kq_knote_need_ext(struct kq_knote *kn, const struct kq_event_ext *ev)
@@ -126,9 +63,9 @@ static bool kq_knote_ready(struct kq_knote *kn)
 }
 
 /* The end of every change that leaves the knote in place. */
-static int kq_change_done(struct kq_knote *kn, const struct kq_event_ext *ev,
-			  struct kq_drops *drops)
+static int kq_change_done(struct kq_knote *kn, const struct kq_change *c)
 {
+	const struct kq_event_ext *ev = c->ev;
 	const struct kq_filter_ops *ops = kq_filter_ops(kn);
 	struct kq *kq = kn->kq;
 	bool disabled, ready = false;
@@ -160,7 +97,7 @@ static int kq_change_done(struct kq_knote *kn, const struct kq_event_ext *ev,
 	/* Whoever uses the wait queues waits for the one that is busy. */
 	if (kq_knote_is_fd(kn) && ops->wakes && (kq_knote_fd(kn)->state & KFD_BUSY))
 		kq_knote_fd(kn)->state ^= KFD_BUSY | KFD_POLLED;
-	return kq_knote_release(kn, drops) ? 0 : -EBADF;
+	return kq_knote_release(kn, c->drops) ? 0 : -EBADF;
 }
 
 /* May the filter watch this file? O_PATH may have come with another filter. */
@@ -180,8 +117,10 @@ static void kq_note_abort(struct kq_note *note)
 	struct kq *kq = note->kn.kq;
 
 	raw_spin_lock_irq(&kq->lock);
-	if (!(note->kn.status & KN_DEAD))
+	if (!(note->kn.status & KN_DEAD)) {
 		kq_index_del_note(kq, note);
+		kq_knote_end(&note->kn);
+	}
 	kq_flux_wake(kq);
 	raw_spin_unlock_irq(&kq->lock);
 	kfree(note->kn.ext);
@@ -189,9 +128,10 @@ static void kq_note_abort(struct kq_note *note)
 }
 
 /* First EV_ADD: the knote is live and in flux, the filter has not seen it yet. */
-static int kq_attach(struct kq_knote *kn, const struct kq_event_ext *ev, struct kq_drops *drops)
+static int kq_attach(struct kq_knote *kn, const struct kq_change *c)
 {
-	const struct kq_filter_ops *ops = kq_filter_ops(kn);
+	const struct kq_filter_ops *ops = c->ops;
+	const struct kq_event_ext *ev = c->ev;
 	int err;
 
 	kn->flags = ev->flags & KQ_FIXED_FLAGS;
@@ -214,34 +154,35 @@ static int kq_attach(struct kq_knote *kn, const struct kq_event_ext *ev, struct 
 			kq_knote_fd(kn)->state &= ~KFD_BUSY;
 			raw_spin_unlock_irq(&kn->kq->lock);
 		}
-		kq_knote_drop(kn, drops);
+		kq_knote_drop(kn, c->drops);
 		return err;
 	}
 	if (kq_knote_is_fd(kn) && ops->detach)
 		kq_knote_extra(kn)->attached = true;
-	return kq_change_done(kn, ev, drops);
+	return kq_change_done(kn, c);
 }
 
 /* A later change: the knote is in flux. */
-static int kq_modify(struct kq_knote *kn, const struct kq_event_ext *ev, struct kq_drops *drops)
+static int kq_modify(struct kq_knote *kn, const struct kq_change *c)
 {
+	const struct kq_event_ext *ev = c->ev;
 	struct kq *kq = kn->kq;
 	int err = 0;
 
 	if (!(ev->flags & EV_KEEPUDATA))
 		err = kq_knote_need_ext(kn, ev);
 	if (!err)
-		err = kq_filter_ops(kn)->touch(kn, ev);
+		err = c->ops->touch(kn, ev);
 	if (err) {
 		raw_spin_lock_irq(&kq->lock);
-		kq_knote_release(kn, drops);
+		kq_knote_release(kn, c->drops);
 		return err;
 	}
 	if (!(ev->flags & EV_KEEPUDATA)) {
 		kn->udata = ev->udata;
 		kq_knote_set_ext(kn, ev);
 	}
-	return kq_change_done(kn, ev, drops);
+	return kq_change_done(kn, c);
 }
 
 static enum kq_claim kq_claim(struct kq_knote *kn, bool ident_again)
@@ -266,18 +207,18 @@ static int kq_absent_fd(u32 fd)
 }
 
 /* The knote of a filter that is not embedded in the kq_fd. */
-static struct kq_extra *kq_create_extra(struct kq *kq, u8 filter, u16 size)
+static struct kq_extra *kq_create_extra(const struct kq_change *c)
 {
-	struct kq_extra *extra = kzalloc(size, GFP_KERNEL_ACCOUNT);
+	struct kq_extra *extra = kzalloc(c->ops->size, GFP_KERNEL_ACCOUNT);
 
 	if (extra)
-		kq_knote_init(&extra->kn, kq, filter);
+		kq_knote_init(&extra->kn, c->kq, -c->ev->filter);
 	return extra;
 }
 
-static int kq_create_fd(struct kq *kq, const struct kq_filter_ops *ops,
-			const struct kq_event_ext *ev, struct kq_drops *drops)
+static int kq_create_fd(const struct kq_change *c)
 {
+	const struct kq_event_ext *ev = c->ev;
 	struct kq_extra *extra;
 	struct kq_knote *kn;
 	struct kq_fd *kfd;
@@ -286,21 +227,21 @@ static int kq_create_fd(struct kq *kq, const struct kq_filter_ops *ops,
 	/* Before the index grows to the size of a number that is not even open. */
 	if (kq_absent_fd(ev->ident) == -EBADF)
 		return -EBADF;
-	kfd = kq_fd_create(kq, ev->ident);
+	kfd = kq_fd_create(c->kq, ev->ident);
 	if (IS_ERR(kfd))
 		return PTR_ERR(kfd);
-	if (ops->size) {
-		extra = kq_create_extra(kq, -ev->filter, ops->size);
+	if (c->ops->size) {
+		extra = kq_create_extra(c);
 		if (extra)
 			kq_fd_extend(kfd, extra);
 	}
 	kn = kq_fd_knote(kfd, -ev->filter);
 	err = kn ? kq_fd_publish(kfd, kn) : -ENOMEM;
 	if (err) {
-		llist_add(&kfd->drop, &drops->list);
+		llist_add(&kfd->drop, &c->drops->list);
 		return err;
 	}
-	return kq_attach(kn, ev, drops);
+	return kq_attach(kn, c);
 }
 
 /*
@@ -309,17 +250,17 @@ static int kq_create_fd(struct kq *kq, const struct kq_filter_ops *ops,
  *
  * Return: 0 to look again, -ENOMEM.
  */
-static int kq_extend_fd(struct kq *kq, const struct kq_filter_ops *ops,
-			const struct kq_event_ext *ev)
+static int kq_extend_fd(const struct kq_change *c)
 {
-	struct kq_extra *extra = kq_create_extra(kq, -ev->filter, ops->size);
+	struct kq_extra *extra = kq_create_extra(c);
+	struct kq *kq = c->kq;
 	struct kq_fd *kfd;
 
 	if (!extra)
 		return -ENOMEM;
 	raw_spin_lock_irq(&kq->lock);
-	kfd = kq_index_fd(kq, ev->ident);
-	if (kfd && !kq_fd_knote(kfd, -ev->filter)) {
+	kfd = kq_index_fd(kq, c->ev->ident);
+	if (kfd && !kq_fd_knote(kfd, -c->ev->filter)) {
 		kq_fd_extend(kfd, extra);
 		extra = NULL;
 	}
@@ -328,9 +269,10 @@ static int kq_extend_fd(struct kq *kq, const struct kq_filter_ops *ops,
 	return 0;
 }
 
-static int kq_change_fd(struct kq *kq, const struct kq_filter_ops *ops,
-			const struct kq_event_ext *ev, struct kq_drops *drops)
+static int kq_change_fd(const struct kq_change *c)
 {
+	const struct kq_event_ext *ev = c->ev;
+	struct kq *kq = c->kq;
 	struct kq_knote *kn;
 	struct kq_fd *kfd;
 	int err;
@@ -350,14 +292,14 @@ again:
 
 		raw_spin_unlock_irq(&kq->lock);
 		if (mine)
-			kq_fd_teardown(kfd, drops);
+			kq_fd_teardown(kfd, c->drops);
 		goto again;
 	}
 	if (!kfd) {
 		raw_spin_unlock_irq(&kq->lock);
 		if (!(ev->flags & EV_ADD))
 			return kq_absent_fd(ev->ident);
-		err = kq_create_fd(kq, ops, ev, drops);
+		err = kq_create_fd(c);
 		if (err == -EAGAIN)
 			goto again;
 		return err;
@@ -366,13 +308,13 @@ again:
 	kn = kq_fd_knote(kfd, -ev->filter);
 	if (!kn && (ev->flags & EV_ADD)) {
 		raw_spin_unlock_irq(&kq->lock);
-		err = kq_extend_fd(kq, ops, ev);
+		err = kq_extend_fd(c);
 		if (err)
 			return err;
 		goto again;
 	}
 	if ((kn && (kn->status & KN_FLUX)) || (kfd->state & KFD_BUSY)) {
-		err = kq_flux_wait(kq, drops);
+		err = kq_flux_wait(kq, c->drops);
 		if (err)
 			return err;
 		goto again;
@@ -382,21 +324,21 @@ again:
 			raw_spin_unlock_irq(&kq->lock);
 			return -ENOENT;
 		}
-		kq_fd_begin(kfd, kn);
+		err = kq_fd_begin(kfd, kn);
 		raw_spin_unlock_irq(&kq->lock);
-		return kq_attach(kn, ev, drops);
+		return err ? err : kq_attach(kn, c);
 	}
 	kq_flux_begin(kn, true);
 	raw_spin_unlock_irq(&kq->lock);
 	if (kq_claim(kn, false) == KQ_CLAIM_GONE) {
-		kq_knote_drop(kn, drops);
+		kq_knote_drop(kn, c->drops);
 		goto again;
 	}
 	if (ev->flags & EV_DELETE) {
-		kq_knote_drop(kn, drops);
+		kq_knote_drop(kn, c->drops);
 		return 0;
 	}
-	return kq_modify(kn, ev, drops);
+	return kq_modify(kn, c);
 }
 
 /* No change finds it any more, EV_ENABLE neither: what it has to report is due now. */
@@ -408,6 +350,23 @@ static void kq_note_set_aside(struct kq_note *note)
 	kn->status = (kn->status | KN_ASIDE) & ~KN_DISABLED;
 	if ((kn->status & (KN_ACTIVE | KN_FLUX | KN_QUEUED)) == KN_ACTIVE)
 		kq_knote_requeue(kn);
+}
+
+/* The note enters the index and begins to live, in flux. */
+static int kq_note_begin(struct kq_note *note)
+{
+	struct kq *kq = note->kn.kq;
+	int err;
+
+	err = kq_knote_begin(&note->kn);
+	if (err)
+		return err;
+	if (!kq_index_add_note(kq, note)) {
+		kq_knote_end(&note->kn);
+		return -EAGAIN;
+	}
+	kq_flux_begin(&note->kn, false);
+	return 0;
 }
 
 /**
@@ -433,29 +392,25 @@ int kq_note_enter(struct kq_note *note)
 		if (kq->dead)
 			err = -EBADF;
 		else
-			err = kq_index_add_note(kq, note) ? 0 : -EAGAIN;
-		if (!err) {
-			if (older && !(note->kn.status & KN_ASIDE))
-				kq_note_set_aside(older);
-			note->kn.status |= KN_LIVE;
-			kq_flux_begin(&note->kn, false);
-		}
+			err = kq_note_begin(note);
+		if (!err && older && !(note->kn.status & KN_ASIDE))
+			kq_note_set_aside(older);
 		raw_spin_unlock_irq(&kq->lock);
 	} while (err == -EAGAIN);
 	return err;
 }
 
-static int kq_create_note(struct kq *kq, const struct kq_filter_ops *ops,
-			  const struct kq_event_ext *ev, struct kq_drops *drops)
+static int kq_create_note(const struct kq_change *c)
 {
+	struct kq *kq = c->kq;
 	struct kq_note *note;
-	int err = 0;
+	int err;
 
-	note = kzalloc(ops->size, GFP_KERNEL_ACCOUNT);
+	note = kzalloc(c->ops->size, GFP_KERNEL_ACCOUNT);
 	if (!note)
 		return -ENOMEM;
-	kq_knote_init(&note->kn, kq, -ev->filter);
-	note->ident = ev->ident;
+	kq_knote_init(&note->kn, kq, -c->ev->filter);
+	note->ident = c->ev->ident;
 	if (kq_index_reserve_note(kq)) {
 		kfree(note);
 		return -ENOMEM;
@@ -464,19 +419,16 @@ static int kq_create_note(struct kq *kq, const struct kq_filter_ops *ops,
 	raw_spin_lock_irq(&kq->lock);
 	if (kq->dead)
 		err = -EBADF;
-	else if (kq_index_note(kq, note->kn.filter, note->ident, false) ||
-		 !kq_index_add_note(kq, note))
+	else if (kq_index_note(kq, note->kn.filter, note->ident, false))
 		err = -EAGAIN;
-	if (!err) {
-		note->kn.status = KN_LIVE;
-		kq_flux_begin(&note->kn, false);
-	}
+	else
+		err = kq_note_begin(note);
 	raw_spin_unlock_irq(&kq->lock);
 	if (err) {
 		kfree(note);
 		return err;
 	}
-	return kq_attach(&note->kn, ev, drops);
+	return kq_attach(&note->kn, c);
 }
 
 /*
@@ -484,36 +436,37 @@ static int kq_create_note(struct kq *kq, const struct kq_filter_ops *ops,
  *
  * Return: 0 if there was any, -ENOENT, -EINTR.
  */
-static int kq_delete_aside(struct kq *kq, const struct kq_filter_ops *ops,
-			   const struct kq_event_ext *ev, struct kq_drops *drops)
+static int kq_delete_aside(const struct kq_change *c)
 {
+	struct kq *kq = c->kq;
 	struct kq_note *note;
 	int err = -ENOENT;
 
-	if (!(ops->flags & KQF_ASIDE))
+	if (!(c->ops->flags & KQF_ASIDE))
 		return -ENOENT;
 	for (;;) {
 		raw_spin_lock_irq(&kq->lock);
-		note = kq_index_note(kq, -ev->filter, ev->ident, true);
+		note = kq_index_note(kq, -c->ev->filter, c->ev->ident, true);
 		if (!note) {
 			raw_spin_unlock_irq(&kq->lock);
 			return err;
 		}
 		if (note->kn.status & KN_FLUX) {
-			if (kq_flux_wait(kq, drops))
+			if (kq_flux_wait(kq, c->drops))
 				return -EINTR;
 			continue;
 		}
 		kq_flux_begin(&note->kn, false);
 		raw_spin_unlock_irq(&kq->lock);
-		kq_knote_drop(&note->kn, drops);
+		kq_knote_drop(&note->kn, c->drops);
 		err = 0;
 	}
 }
 
-static int kq_change_note(struct kq *kq, const struct kq_filter_ops *ops,
-			  const struct kq_event_ext *ev, struct kq_drops *drops)
+static int kq_change_note(const struct kq_change *c)
 {
+	const struct kq_event_ext *ev = c->ev;
+	struct kq *kq = c->kq;
 	struct kq_note *note;
 	int err;
 
@@ -527,19 +480,19 @@ again:
 	if (!note) {
 		raw_spin_unlock_irq(&kq->lock);
 		if (ev->flags & EV_DELETE) {
-			err = kq_delete_aside(kq, ops, ev, drops);
+			err = kq_delete_aside(c);
 			if (err != -ENOENT)
 				return err;
 		}
 		if (!(ev->flags & EV_ADD))
 			return -ENOENT;
-		err = kq_create_note(kq, ops, ev, drops);
+		err = kq_create_note(c);
 		if (err == -EAGAIN)
 			goto again;
 		return err;
 	}
 	if (note->kn.status & KN_FLUX) {
-		err = kq_flux_wait(kq, drops);
+		err = kq_flux_wait(kq, c->drops);
 		if (err)
 			return err;
 		goto again;
@@ -550,20 +503,20 @@ again:
 	case KQ_CLAIM_KEEP:
 		break;
 	case KQ_CLAIM_GONE:
-		kq_knote_drop(&note->kn, drops);
+		kq_knote_drop(&note->kn, c->drops);
 		goto again;
 	case KQ_CLAIM_ASIDE:
 		raw_spin_lock_irq(&kq->lock);
 		kq_note_set_aside(note);
-		kq_knote_release(&note->kn, drops);
+		kq_knote_release(&note->kn, c->drops);
 		goto again;
 	}
 	if (ev->flags & EV_DELETE) {
-		kq_knote_drop(&note->kn, drops);
-		err = kq_delete_aside(kq, ops, ev, drops);
+		kq_knote_drop(&note->kn, c->drops);
+		err = kq_delete_aside(c);
 		return err == -ENOENT ? 0 : err;
 	}
-	return kq_modify(&note->kn, ev, drops);
+	return kq_modify(&note->kn, c);
 }
 
 /**
@@ -579,9 +532,9 @@ again:
  */
 int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops)
 {
-	const struct kq_filter_ops *ops;
+	const struct kq_filter_ops *ops = kq_filter_find(ev->filter);
+	const struct kq_change c = { .kq = kq, .ops = ops, .ev = ev, .drops = drops };
 
-	ops = kq_filter_find(ev->filter);
 	if (!ops)
 		return -EINVAL;
 	if (ops->flags & KQF_REFUSED)
@@ -589,67 +542,5 @@ int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *d
 	if ((ev->flags & (EV_ENABLE | EV_DISABLE)) == (EV_ENABLE | EV_DISABLE) ||
 	    (ev->flags & (EV_ADD | EV_KEEPUDATA)) == (EV_ADD | EV_KEEPUDATA))
 		return -EINVAL;
-	if (ops->flags & KQF_FD)
-		return kq_change_fd(kq, ops, ev, drops);
-	return kq_change_note(kq, ops, ev, drops);
-}
-
-/**
- * kq_clear() - the queue dies: drop everything, wake everybody
- * @kq: queue
- *
- * What is in flux is dropped by the thread that holds it. Repeating it is
- * harmless.
- */
-void kq_clear(struct kq *kq)
-{
-	struct kq_waiter *waiter, *next;
-	struct kq_knote *kn;
-	struct kq_note *note;
-	struct kq_fd *kfd;
-	u32 i;
-
-	raw_spin_lock_irq(&kq->lock);
-	kq->dead = true;
-	WRITE_ONCE(kq->files, NULL);
-	list_for_each_entry_safe(waiter, next, &kq->waiters, link) {
-		kq_waiter_leave(kq, waiter);
-		wake_up_process(waiter->task);
-	}
-	kq_flux_wake(kq);
-	for (i = 0; i < kq->nfds; i++) {
-		bool mine;
-
-		kfd = kq_index_fd(kq, i);
-		mine = kfd && kq_fd_kill(kfd);
-		if (!mine && i % KQ_RELAX)
-			continue;
-		raw_spin_unlock_irq(&kq->lock);
-		if (mine)
-			kq_fd_teardown(kfd, NULL);
-		cond_resched();
-		raw_spin_lock_irq(&kq->lock);
-	}
-	for (i = 0; i < kq->nbuckets; i++) {
-		if (!(i % KQ_RELAX)) {
-			raw_spin_unlock_irq(&kq->lock);
-			cond_resched();
-			raw_spin_lock_irq(&kq->lock);
-		}
-		while (!hlist_empty(kq_index_bucket(kq, i))) {
-			note = hlist_entry(kq_index_bucket(kq, i)->first, struct kq_note, hash);
-			kn = &note->kn;
-			kq_index_del_note(kq, note);
-			kq_knote_unlink(kn);
-			kn->status = (kn->status & KN_IN_FLUX) | KN_DEAD;
-			if (kn->status & KN_FLUX)
-				continue;
-			raw_spin_unlock_irq(&kq->lock);
-			kq_note_free(kn);
-			cond_resched();
-			raw_spin_lock_irq(&kq->lock);
-		}
-	}
-	raw_spin_unlock_irq(&kq->lock);
-	wake_up_all(&kq->pollq);
+	return ops->flags & KQF_FD ? kq_change_fd(&c) : kq_change_note(&c);
 }

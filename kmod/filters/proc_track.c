@@ -11,6 +11,7 @@
 #include <linux/pid.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -194,12 +195,16 @@ static void kqf_fork_failed(struct kqh_process *process, void *arg)
 static void kqf_fork_do(struct kqf_fork *rec)
 {
 	pid_t nr = pid_nr_ns(rec->child, ns_of_pid(rec->watcher));
+	struct mem_cgroup *memcg;
 
+	/* The memory is the watcher's, whoever allocates it. */
+	memcg = set_active_memcg(rec->kq->memcg);
 	mutex_lock(&rec->lock);
 	if (!rec->done && (!nr || !kqf_fork_notice(rec, nr) || !kqf_fork_follow(rec, nr)))
 		kqh_process_each(rec->parent, kqf_fork_failed, rec);
 	rec->done = true;
 	mutex_unlock(&rec->lock);
+	set_active_memcg(memcg);
 	kqf_fork_put(rec);
 }
 

@@ -126,6 +126,7 @@ static void kqf_timer_detach(struct kq_knote *kn)
 
 const struct kq_filter_ops kqf_timer_ops = {
 	.name = "timer",
+	.flags = KQF_TIMER,
 	.size = sizeof(struct kqf_timer),
 	.attach = kqf_timer_attach,
 	.touch = kqf_timer_touch,
