@@ -12,11 +12,12 @@
 #include "kq_filter.h"
 #include "kq_hooks.h"
 
-/* Queues that still exist, for module exit. */
+/* Queues that still exist, and pins, for module exit. */
 static atomic_t kq_count = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(kq_gone);
 
 static_assert(sizeof(struct kq_info) == 64);
+static_assert(sizeof(struct kq_setup) == 16);
 
 /* Runs in irq_work context: no lock of a watched object is held here. */
 static void kq_pollwork(struct irq_work *work)
@@ -27,6 +28,19 @@ static void kq_pollwork(struct irq_work *work)
 	kq_put(kq);
 }
 
+/** kq_pin() - keep the module, for work that belongs to no queue */
+void kq_pin(void)
+{
+	atomic_inc(&kq_count);
+}
+
+/** kq_unpin() - undo one kq_pin(); the last thing such work does */
+void kq_unpin(void)
+{
+	if (atomic_dec_and_test(&kq_count))
+		wake_up_all(&kq_gone);
+}
+
 static void kq_free(struct work_struct *work)
 {
 	struct kq *kq = container_of(to_rcu_work(work), struct kq, freework);
@@ -35,8 +49,7 @@ static void kq_free(struct work_struct *work)
 	mem_cgroup_put(kq->memcg);
 	kq_user_put(kq->user);
 	kfree(kq);
-	if (atomic_dec_and_test(&kq_count))
-		wake_up_all(&kq_gone);
+	kq_unpin();
 }
 
 /**
@@ -69,6 +82,9 @@ static int kq_open(struct inode *inode, struct file *file)
 	err = kq_charge(kq->user, KQ_LIMIT_QUEUES);
 	if (err)
 		goto err_user;
+	err = kq_owner_join(kq);
+	if (err)
+		goto err_charge;
 	kq->memcg = kqc_memcg_get();
 	raw_spin_lock_init(&kq->lock);
 	INIT_LIST_HEAD(&kq->ready);
@@ -83,10 +99,12 @@ static int kq_open(struct inode *inode, struct file *file)
 	get_random_bytes(&kq->key, sizeof(kq->key));
 	kq->files = current->files;
 	refcount_set(&kq->refs, 1);
-	atomic_inc(&kq_count);
+	kq_pin();
 	file->private_data = kq;
 	return nonseekable_open(inode, file);
 
+err_charge:
+	kq_uncharge(kq->user, KQ_LIMIT_QUEUES);
 err_user:
 	kq_user_put(kq->user);
 err_kq:
@@ -126,6 +144,7 @@ static int kq_release(struct inode *inode, struct file *file)
 	struct kq *kq = file->private_data;
 
 	kq_clear(kq);
+	kq_owner_leave(kq);
 	kq_uncharge(kq->user, KQ_LIMIT_QUEUES);
 	kq_put(kq);
 	return 0;
@@ -148,6 +167,32 @@ static __poll_t kq_poll(struct file *file, poll_table *pt)
 	return READ_ONCE(kq->dead) ? EPOLLERR : mask;
 }
 
+#ifdef KQC_HAVE_TASK_WORK_ADD
+#define KQ_SETUP_ABLE		KQ_SETUP_FLAGS
+#define KQ_FEATURES		(KQ_FEATURE_CLOSE_SYNC | KQ_FEATURE_CPONFORK | KQ_FEATURE_FORK_CLOSE)
+#else
+#define KQ_SETUP_ABLE		0
+#define KQ_FEATURES		KQ_FEATURE_CLOSE_SYNC
+#endif
+
+static long kq_setup(struct kq *kq, void __user *usetup, size_t usize)
+{
+	struct kq_setup setup;
+	int err;
+
+	err = copy_struct_from_user(&setup, sizeof(setup), usetup, usize);
+	if (err)
+		return err;
+	if (put_user(KQ_STAMP, &((struct kq_setup __user *)usetup)->stamp))
+		return -EFAULT;
+	if (READ_ONCE(kq->dead) || READ_ONCE(kq->files) != current->files)
+		return -EBADF;
+	if ((setup.flags & ~KQ_SETUP_ABLE) || setup.reserved)
+		return -EINVAL;
+	kq_owner_copies(kq, setup.flags & KQ_SETUP_CPONFORK);
+	return 0;
+}
+
 static long kq_get_info(void __user *uinfo, size_t usize)
 {
 	struct kq_info info;
@@ -161,7 +206,7 @@ static long kq_get_info(void __user *uinfo, size_t usize)
 	memset(&info, 0, sizeof(info));
 	info.abi_version = KQ_ABI_VERSION;
 	info.stamp = KQ_STAMP;
-	info.features = KQ_FEATURE_CLOSE_SYNC;
+	info.features = KQ_FEATURES;
 	info.filters = kq_filter_mask();
 	info.max_depth = KQ_MAX_DEPTH;
 	info.missed_closes = kq_missed_closes();
@@ -186,6 +231,10 @@ static long kq_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		if (size < sizeof(struct kq_info))
 			return -EINVAL;
 		return kq_get_info(uarg, size);
+	case _IOC_NR(KQ_IOC_SETUP):
+		if (size < sizeof(struct kq_setup))
+			return -EINVAL;
+		return kq_setup(file->private_data, uarg, size);
 	}
 	return -ENOTTY;
 }

@@ -29,6 +29,9 @@
  *                      the chain of kq_fd by struct file. Raw because the close
  *                      hook may run with preemption off on PREEMPT_RT.
  *     watch->lock      raw spinlock, one per inode mark: its list of knotes.
+ *     owner bucket     raw spinlock, irqs off, one per bucket of the hash of
+ *                      descriptor tables with queues: the fork probe takes it.
+ *                      Nothing is taken inside.
  *     process and      raw spinlock, irqs off, one per bucket of the hash of
  *     signal buckets   watched processes and of the one of signal knotes: the
  *                      probes take them with preemption off, or under siglock.
@@ -141,6 +144,14 @@
  *                     reference on the queue and on all it needs, none on the
  *                     parent's knote; a queue that died meanwhile takes no more
  *                     notes. The record's mutex makes one of the two wait.
+ * fork of an owner    the work queued on the child pins the module, and nothing
+ *                     of the parent. It alone uses the child's table. A copy has
+ *                     each knote of the parent's queue in flux while it copies
+ *                     it, so D, C and Q meet it as any other holder of flux; if
+ *                     Q comes, the copy is given up. Of the two queues' flux the
+ *                     parent's is taken first; nobody waits for the other one,
+ *                     which only the child can use. The parent waits in fork()
+ *                     for the copy with nothing held, killably.
  * mark and unlink     the kernel drops a mark with the last name of its inode;
  *                     its knotes move to a new one under kqh_mark_mutex and the
  *                     locks of both watches, old before new. A knote that leaves
@@ -192,9 +203,11 @@ struct files_struct;
 struct kq;
 struct kq_drops;
 struct kq_filter_ops;
+struct kq_owner;
 struct kq_user;
 struct kq_watch;
 struct seq_file;
+struct task_struct;
 
 /* kq_knote.status [q]; read without the lock by the wake-up callback. */
 #define KN_LIVE		0x0001	/* registered, or being registered */
@@ -380,11 +393,13 @@ struct kq_extra {
  * @kn: the knote
  * @ident: [i] the number
  * @hash: [q] kq->idents
+ * @walk: [q] the last walk of inherit.c that came here
  */
 struct kq_note {
 	struct kq_knote kn;
 	u64 ident;
 	struct hlist_node hash;
+	u64 walk;
 };
 
 /* A growing array of pointers in two levels; see index.c. */
@@ -447,6 +462,8 @@ struct kq_waiter {
  * @nest_depth: under kq_nest_mutex: what that walk found
  * @arrivals: [q] counts what a poller is told of
  * @refs: the open file, every kq_fd, and @pollwork while it is queued
+ * @owner: [i] the owner's entry in fork.c
+ * @copied: under the lock of that: KQ_SETUP_CPONFORK
  * @user: [i] whom it and its knotes are charged to
  * @memcg: [i] memory cgroup of the process that opened it, referenced
  * @freework: frees it, after a grace period: the end of @pollwork's own code
@@ -488,6 +505,8 @@ struct kq {
 	int nest_depth;
 	u32 arrivals;
 	refcount_t refs;
+	struct kq_owner *owner;
+	bool copied;
 	struct kq_user *user;
 	struct mem_cgroup *memcg;
 	struct rcu_work freework;
@@ -603,6 +622,7 @@ enum kq_kind kq_kind_of(struct file *file);
 
 /* register.c */
 int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops);
+int kq_register_copy(struct kq *kq, struct kq_knote *from, struct kq_drops *drops);
 int kq_note_enter(struct kq_note *note);
 
 /* remove.c: the ends of knotes */
@@ -634,12 +654,25 @@ long kq_kevent(struct kq *kq, void __user *uargs, size_t usize);
 int kq_dev_init(void);
 void kq_dev_exit(void);
 void kq_put(struct kq *kq);
+void kq_pin(void);
+void kq_unpin(void);
 bool kq_is_queue(const struct file *file);
 struct kq *kq_from_file(const struct file *file);
 
 /* nest.c */
 int kq_nest_add(struct kq *kq, struct kq_fd *kfd);
 void kq_nest_del(struct kq_fd *kfd);
+
+/* fork.c: who has queues, and whose children */
+int kq_fork_init(void);
+void kq_fork_exit(void);
+int kq_owner_join(struct kq *kq);
+void kq_owner_leave(struct kq *kq);
+void kq_owner_copies(struct kq *kq, bool copied);
+void kq_forked(struct task_struct *child);
+
+/* inherit.c: the copies in a child */
+void kq_inherit(const struct files_struct *parent, bool copies);
 
 /* fdinfo.c */
 void kq_show_fdinfo(struct seq_file *m, struct file *file);

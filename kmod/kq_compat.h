@@ -77,7 +77,7 @@ static __always_inline unsigned long kqc_ftrace_arg(struct ftrace_regs *fregs, u
 #endif
 }
 
-/* 6.6: the size of a table of sysctl files is passed along, and since 6.11 must not end in an empty one. */
+/* 6.6: the size of a table of sysctl files is passed along; since 6.11 no empty one ends it. */
 #ifdef KQC_HAVE_SYSCTL_SIZE
 #define KQC_SYSCTL_END
 #else

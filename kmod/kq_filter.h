@@ -6,6 +6,8 @@
  *  check   register.c, first EV_ADD on a    knote in flux       yes
  *          descriptor
  *  attach  register.c, first EV_ADD         knote in flux       yes
+ *  inherit register.c, instead of attach    both in flux        yes
+ *          for the copy in a forked child
  *  touch   register.c, each later change    knote in flux       yes
  *  eval    register.c, scan.c               knote in flux       yes
  *  commit  scan.c, after an EV_CLEAR or     knote in flux       yes
@@ -16,8 +18,8 @@
  *                                           unreachable
  *
  * Only polled runs with a lock of the core held. A filter reports from any context
- * with kq_knote_activate(). check and attach return 0 or -errno, and after
- * -errno no knote remains and detach is not called; touch -errno refuses the
+ * with kq_knote_activate(). check, attach and inherit return 0 or -errno, and
+ * after -errno no knote remains and detach is not called; touch -errno refuses the
  * change and must leave everything as it was. eval returns whether the knote is
  * ready; with res->report set it fills data, fflags and EV_EOF too. detach
  * returns when no callback can run any more. READ and WRITE have no detach: the
@@ -61,6 +63,9 @@ enum kq_claim {
  * @wakes: wake-ups of the file meant for it; 0: it does not use its wait queues
  * @check: may this file be watched
  * @attach: begin to watch
+ * @inherit: begin to watch for the calling process what another queue's knote
+ *           watches, first, and then take over what that has recorded; the words
+ *           are copied already. NULL: attach with these words is all
  * @touch: take over a change; kq_touch_words() where the common rule is all
  * @eval: is it ready, and what is to be reported
  * @commit: the reported event was taken
@@ -75,6 +80,7 @@ struct kq_filter_ops {
 	__poll_t wakes;
 	int (*check)(const struct kq_fd *kfd);
 	int (*attach)(struct kq_knote *kn, const struct kq_event_ext *ev);
+	int (*inherit)(struct kq_knote *kn, struct kq_knote *from);
 	int (*touch)(struct kq_knote *kn, const struct kq_event_ext *ev);
 	bool (*eval)(struct kq_knote *kn, struct kq_result *res);
 	void (*commit)(struct kq_knote *kn, const struct kq_result *res);
@@ -158,6 +164,12 @@ static inline u32 kq_notes_take(struct kq_notes *notes)
 	if (atomic_read(&notes->fresh))
 		notes->taken |= atomic_xchg(&notes->fresh, 0);
 	return notes->taken;
+}
+
+/* What another knote has collected and not delivered; that one is in flux. */
+static inline void kq_notes_copy(struct kq_notes *notes, const struct kq_notes *from)
+{
+	notes->taken = from->taken | atomic_read(&from->fresh);
 }
 
 /* A delivery: only EV_CLEAR forgets. */

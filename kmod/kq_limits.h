@@ -15,7 +15,10 @@
 /* Queues in the longest chain of queues watching queues. */
 #define KQ_MAX_DEPTH	16
 
-/* Tracked children made but not yet running, of all processes together. */
+/*
+ * Children made but not yet running, of all processes together: of tracked ones,
+ * and as many of those that have queues.
+ */
 #define KQ_FORK_POOL	512
 
 /*

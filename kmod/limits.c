@@ -113,7 +113,8 @@ int kq_charge(struct kq_user *user, enum kq_limit which)
 	atomic_long_dec(&user->used[which]);
 	if (__ratelimit(&rate))
 		pr_notice("user %u has reached fs.kqueue.%s = %lu\n",
-			  from_kuid(&init_user_ns, user->uid), kq_limit_files[which].procname, limit);
+			  from_kuid(&init_user_ns, user->uid), kq_limit_files[which].procname,
+			  limit);
 	return -ENOMEM;
 }
 

@@ -25,9 +25,12 @@ static int __init kq_init(void)
 	err = kq_fd_init();
 	if (err)
 		goto err_limits;
-	err = kqh_fsnotify_init();
+	err = kq_fork_init();
 	if (err)
 		goto err_fd;
+	err = kqh_fsnotify_init();
+	if (err)
+		goto err_fork;
 	err = kqh_fdclose_init();
 	if (err)
 		goto err_fsnotify;
@@ -55,6 +58,8 @@ err_fdclose:
 	kqh_fdclose_exit();
 err_fsnotify:
 	kqh_fsnotify_exit();
+err_fork:
+	kq_fork_exit();
 err_fd:
 	kq_fd_exit();
 err_limits:
@@ -79,6 +84,7 @@ static void __exit kq_exit(void)
 	kqh_fdclose_exit();
 	destroy_workqueue(kq_wq);
 	rcu_barrier();
+	kq_fork_exit();
 	kq_fd_exit();
 	kq_limits_exit();
 }

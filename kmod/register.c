@@ -18,12 +18,15 @@
  * @kq: queue; the caller is a thread of its owner
  * @ops: row of the filter
  * @ev: what is asked for
+ * @from: the knote of another queue that this is to be a copy of, in flux there;
+ *        NULL: an ordinary change
  * @drops: where watched files go that are no longer needed
  */
 struct kq_change {
 	struct kq *kq;
 	const struct kq_filter_ops *ops;
 	const struct kq_event_ext *ev;
+	struct kq_knote *from;
 	struct kq_drops *drops;
 };
 
@@ -62,11 +65,28 @@ static bool kq_knote_ready(struct kq_knote *kn)
 	return kq_filter_ops(kn)->eval(kn, &res);
 }
 
+/* Gives back a knote after a change. Called with the queue locked, unlocks it. */
+static int kq_change_settle(struct kq_knote *kn, const struct kq_change *c)
+	__releases(&kn->kq->lock)
+{
+	struct kq *kq = kn->kq;
+
+	lockdep_assert_held(&kq->lock);
+	kn->status &= ~KN_POLLED;
+	if (c->ops->polled && c->ops->polled(kn)) {
+		kn->status |= KN_POLLED;
+		kq->polled = true;
+	}
+	/* Whoever uses the wait queues waits for the one that is busy. */
+	if (kq_knote_is_fd(kn) && c->ops->wakes && (kq_knote_fd(kn)->state & KFD_BUSY))
+		kq_knote_fd(kn)->state ^= KFD_BUSY | KFD_POLLED;
+	return kq_knote_release(kn, c->drops) ? 0 : -EBADF;
+}
+
 /* The end of every change that leaves the knote in place. */
 static int kq_change_done(struct kq_knote *kn, const struct kq_change *c)
 {
 	const struct kq_event_ext *ev = c->ev;
-	const struct kq_filter_ops *ops = kq_filter_ops(kn);
 	struct kq *kq = kn->kq;
 	bool disabled, ready = false;
 
@@ -89,15 +109,43 @@ static int kq_change_done(struct kq_knote *kn, const struct kq_change *c)
 	/* A condition that holds after a change is news, see kq_knote_stale(). */
 	if (kn->status & KN_ACTIVE)
 		kn->status |= KN_STRONG;
-	kn->status &= ~(KN_SEEN | KN_SEEN_EOF | KN_POLLED);
-	if (ops->polled && ops->polled(kn)) {
-		kn->status |= KN_POLLED;
-		kq->polled = true;
-	}
-	/* Whoever uses the wait queues waits for the one that is busy. */
-	if (kq_knote_is_fd(kn) && ops->wakes && (kq_knote_fd(kn)->state & KFD_BUSY))
-		kq_knote_fd(kn)->state ^= KFD_BUSY | KFD_POLLED;
-	return kq_knote_release(kn, c->drops) ? 0 : -EBADF;
+	kn->status &= ~(KN_SEEN | KN_SEEN_EOF);
+	return kq_change_settle(kn, c);
+}
+
+/*
+ * The end of a copy. What its filter has recorded it took over; a condition is
+ * looked at again, except that what an EV_CLEAR event has told is not told twice.
+ */
+static int kq_copy_done(struct kq_knote *kn, const struct kq_change *c)
+{
+	bool edge = c->ops->wakes && (kn->flags & EV_CLEAR);
+	bool ready = false;
+	u32 status;
+
+	if (!edge && !(c->ev->flags & EV_DISABLE))
+		ready = kq_knote_ready(kn);
+	raw_spin_lock_irq(&kn->kq->lock);
+	/* After it began to watch, so that what comes now is in one of the two. */
+	status = READ_ONCE(c->from->status);
+	kn->status |= status & (KN_DISABLED | KN_FORCED | KN_SEEN | KN_SEEN_EOF);
+	if (edge || (status & KN_FORCED))
+		kn->status |= status & (KN_ACTIVE | KN_STRONG);
+	if (ready)
+		kn->status |= KN_ACTIVE | KN_STRONG;
+	kn->token = c->from->token;
+	return kq_change_settle(kn, c);
+}
+
+/* Is this the file that the copied knote watches? Queues are replaced by their copies. */
+static int kq_check_copy(struct kq_knote *kn, struct kq_knote *from)
+{
+	struct kq_fd *kfd;
+
+	if (!kq_knote_is_fd(kn))
+		return 0;
+	kfd = kq_knote_fd(kn);
+	return kfd->file == kq_knote_fd(from)->file || kfd->kind == KQ_KIND_QUEUE ? 0 : -EBADF;
 }
 
 /* May the filter watch this file? O_PATH may have come with another filter. */
@@ -140,9 +188,13 @@ static int kq_attach(struct kq_knote *kn, const struct kq_change *c)
 	kn->udata = ev->udata;
 	err = kq_knote_need_ext(kn, ev);
 	kq_knote_set_ext(kn, ev);
+	if (!err && c->from)
+		err = kq_check_copy(kn, c->from);
 	if (!err && ops->check)
 		err = kq_check_fd(kn);
-	if (!err && ops->attach)
+	if (!err && c->from && ops->inherit)
+		err = ops->inherit(kn, c->from);
+	else if (!err && ops->attach)
 		err = ops->attach(kn, ev);
 	if (err) {
 		if (!kq_knote_is_fd(kn)) {
@@ -159,7 +211,7 @@ static int kq_attach(struct kq_knote *kn, const struct kq_change *c)
 	}
 	if (kq_knote_is_fd(kn) && ops->detach)
 		kq_knote_extra(kn)->attached = true;
-	return kq_change_done(kn, c);
+	return c->from ? kq_copy_done(kn, c) : kq_change_done(kn, c);
 }
 
 /* A later change: the knote is in flux. */
@@ -402,6 +454,7 @@ int kq_note_enter(struct kq_note *note)
 
 static int kq_create_note(const struct kq_change *c)
 {
+	bool aside = c->from && (READ_ONCE(c->from->status) & KN_ASIDE);
 	struct kq *kq = c->kq;
 	struct kq_note *note;
 	int err;
@@ -410,6 +463,7 @@ static int kq_create_note(const struct kq_change *c)
 	if (!note)
 		return -ENOMEM;
 	kq_knote_init(&note->kn, kq, -c->ev->filter);
+	note->kn.status = aside ? KN_ASIDE : 0;
 	note->ident = c->ev->ident;
 	if (kq_index_reserve_note(kq)) {
 		kfree(note);
@@ -419,8 +473,8 @@ static int kq_create_note(const struct kq_change *c)
 	raw_spin_lock_irq(&kq->lock);
 	if (kq->dead)
 		err = -EBADF;
-	else if (kq_index_note(kq, note->kn.filter, note->ident, false))
-		err = -EAGAIN;
+	else if (!aside && kq_index_note(kq, note->kn.filter, note->ident, false))
+		err = c->from ? -EEXIST : -EAGAIN;
 	else
 		err = kq_note_begin(note);
 	raw_spin_unlock_irq(&kq->lock);
@@ -543,4 +597,45 @@ int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *d
 	    (ev->flags & (EV_ADD | EV_KEEPUDATA)) == (EV_ADD | EV_KEEPUDATA))
 		return -EINVAL;
 	return ops->flags & KQF_FD ? kq_change_fd(&c) : kq_change_note(&c);
+}
+
+/**
+ * kq_register_copy() - register in one queue what another one has
+ * @kq: queue of the calling process, which is the only one that uses it
+ * @from: knote of the other queue, in flux there
+ * @drops: where watched files go that are no longer needed
+ *
+ * Return: 0, or the -errno for which it cannot be had here: EBADF (the number is
+ * not open, or names another file), EEXIST (it was made by other means), EINVAL,
+ * ESRCH, ENOMEM, EINTR.
+ */
+int kq_register_copy(struct kq *kq, struct kq_knote *from, struct kq_drops *drops)
+{
+	struct kq_event_ext ev = {
+		.filter = kq_filter_number(from),
+		.flags = from->flags | EV_ADD,
+		.fflags = from->sfflags,
+		.data = from->sdata,
+		.udata = from->udata,
+	};
+	const struct kq_change c = {
+		.kq = kq, .ops = kq_filter_ops(from), .ev = &ev, .from = from, .drops = drops,
+	};
+	int err;
+
+	if (READ_ONCE(from->status) & KN_DISABLED)
+		ev.flags |= EV_DISABLE;
+	if (from->ext) {
+		ev.ext[2] = from->ext[0];
+		ev.ext[3] = from->ext[1];
+	}
+	if (kq_knote_is_fd(from)) {
+		ev.ident = kq_knote_fd(from)->fd;
+		return kq_change_fd(&c);
+	}
+	ev.ident = kq_knote_note(from)->ident;
+	do
+		err = kq_create_note(&c);
+	while (err == -EAGAIN);
+	return err;
 }

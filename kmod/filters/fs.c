@@ -52,6 +52,18 @@ static int kqf_fs_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
 	return kq_touch_words(kn, ev);
 }
 
+/* The process sees its own mounts; what was told of the parent's it is told too. */
+static int kqf_fs_inherit(struct kq_knote *kn, struct kq_knote *from)
+{
+	int err = kqf_fs_attach(kn, NULL);
+
+	if (err)
+		return err;
+	kqf_fs_look(from);
+	kqf_fs(kn)->seen = kqf_fs(from)->seen;
+	return 0;
+}
+
 static bool kqf_fs_eval(struct kq_knote *kn, struct kq_result *res)
 {
 	kqf_fs_look(kn);
@@ -74,6 +86,7 @@ const struct kq_filter_ops kqf_fs_ops = {
 	.flags = KQF_STALLS,
 	.size = sizeof(struct kqf_fs),
 	.attach = kqf_fs_attach,
+	.inherit = kqf_fs_inherit,
 	.touch = kqf_fs_touch,
 	.eval = kqf_fs_eval,
 	.commit = kqf_fs_commit,

@@ -46,6 +46,23 @@ static int kqf_proc_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 	return err;
 }
 
+/* The number must mean the same process to the child as to its parent. */
+static int kqf_proc_inherit(struct kq_knote *kn, struct kq_knote *from)
+{
+	struct kqf_proc *proc = kqf_proc(kn), *parents = kqf_proc(from);
+
+	if (!kqf_process_same_view(&parents->watch))
+		return -ESRCH;
+	if (parents->parent) {
+		proc->parent = parents->parent;
+		proc->watch.watcher = get_pid(task_tgid(current));
+		return 0;
+	}
+	proc->watch.kn = kn;
+	proc->watch.process.ops = &kqf_proc_process_ops;
+	return kqf_process_inherit(&proc->watch, &parents->watch);
+}
+
 static bool kqf_proc_eval(struct kq_knote *kn, struct kq_result *res)
 {
 	struct kqf_proc *proc = kqf_proc(kn);
@@ -93,7 +110,9 @@ static void kqf_proc_detach(struct kq_knote *kn)
 {
 	struct kqf_proc *proc = kqf_proc(kn);
 
-	if (!proc->parent)
+	if (proc->parent)
+		put_pid(proc->watch.watcher);
+	else
 		kqf_process_detach(&proc->watch);
 }
 
@@ -102,6 +121,7 @@ const struct kq_filter_ops kqf_proc_ops = {
 	.flags = KQF_ASIDE,
 	.size = sizeof(struct kqf_proc),
 	.attach = kqf_proc_attach,
+	.inherit = kqf_proc_inherit,
 	.touch = kq_touch_words,
 	.eval = kqf_proc_eval,
 	.commit = kqf_proc_commit,

@@ -36,7 +36,7 @@ struct kqf_process {
  * @note: the knote; the ident is the process's number as the watcher sees it
  * @watch: the process
  * @parent: of the notice of a tracked child: number of its parent; such a note
- *          watches nothing. Else 0
+ *          watches nothing, of @watch it has the watcher alone. Else 0
  */
 struct kqf_proc {
 	struct kq_note note;
@@ -46,6 +46,8 @@ struct kqf_proc {
 
 /* proc_watch.c */
 int kqf_process_attach(struct kqf_process *watch, struct pid *pid, bool reaped);
+int kqf_process_inherit(struct kqf_process *watch, struct kqf_process *from);
+bool kqf_process_same_view(const struct kqf_process *from);
 void kqf_process_end(struct kqf_process *watch, struct task_struct *task);
 bool kqf_process_eval(struct kqf_process *watch, struct kq_result *res);
 bool kqf_process_gone(struct kqf_process *watch);

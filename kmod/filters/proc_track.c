@@ -14,14 +14,14 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
-#include <linux/spinlock.h>
 #include <linux/task_work.h>
 
+#include "kq_pool.h"
 #include "proc.h"
 
 /**
  * struct kqf_fork - a child that is to be tracked
- * @link: in the pool
+ * @pooled: its place in the pool
  * @in_child: work of the child
  * @in_parent: work of the thread that made it
  * @refs: those two
@@ -33,7 +33,6 @@
  * @watcher: who registered, referenced
  * @uid: see struct kqf_process
  * @privileged: likewise
- * @spare: not from the pool
  * @ext: the parent's knote has extension words
  * @flags: words of the parent's knote when the child was made
  * @sfflags: likewise
@@ -42,7 +41,7 @@
  * @exts: likewise
  */
 struct kqf_fork {
-	struct list_head link;
+	struct kq_pooled pooled;
 	struct callback_head in_child;
 	struct callback_head in_parent;
 	refcount_t refs;
@@ -54,7 +53,6 @@ struct kqf_fork {
 	struct pid *watcher;
 	kuid_t uid;
 	bool privileged;
-	bool spare;
 	bool ext;
 	u16 flags;
 	u32 sfflags;
@@ -63,48 +61,18 @@ struct kqf_fork {
 	u64 exts[2];
 };
 
-static struct kqf_fork *kqf_forks;
-static LIST_HEAD(kqf_fork_pool);
-static DEFINE_RAW_SPINLOCK(kqf_fork_lock);
-
-static struct kqf_fork *kqf_fork_get(void)
-{
-	struct kqf_fork *rec;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&kqf_fork_lock, flags);
-	rec = list_first_entry_or_null(&kqf_fork_pool, struct kqf_fork, link);
-	if (rec)
-		list_del(&rec->link);
-	raw_spin_unlock_irqrestore(&kqf_fork_lock, flags);
-	/* More children under way than the pool has records. */
-	if (!rec && !IS_ENABLED(CONFIG_PREEMPT_RT)) {
-		rec = kzalloc(sizeof(*rec), GFP_ATOMIC | __GFP_NOWARN);
-		if (rec) {
-			mutex_init(&rec->lock);
-			rec->spare = true;
-		}
-	}
-	return rec;
-}
+static struct kq_pool kqf_fork_pool;
 
 static void kqf_fork_put(struct kqf_fork *rec)
 {
 	struct kq *kq = rec->kq;
-	unsigned long flags;
 
 	if (!refcount_dec_and_test(&rec->refs))
 		return;
 	put_pid(rec->parent);
 	put_pid(rec->child);
 	put_pid(rec->watcher);
-	if (rec->spare) {
-		kfree(rec);
-	} else {
-		raw_spin_lock_irqsave(&kqf_fork_lock, flags);
-		list_add(&rec->link, &kqf_fork_pool);
-		raw_spin_unlock_irqrestore(&kqf_fork_lock, flags);
-	}
+	kq_pool_put(&kqf_fork_pool, &rec->pooled);
 	/* Last: the queue keeps the module, and so the pool. */
 	kq_put(kq);
 }
@@ -159,6 +127,7 @@ static bool kqf_fork_notice(const struct kqf_fork *rec, pid_t nr)
 	if (!proc)
 		return false;
 	proc->parent = parent;
+	proc->watch.watcher = get_pid(rec->watcher);
 	proc->note.kn.flags |= EV_ONESHOT;
 	kqf_fork_release(proc, true);
 	return true;
@@ -229,13 +198,16 @@ static void kqf_fork_in_parent(struct callback_head *work)
 void kqf_track(struct kqf_proc *proc, struct task_struct *child)
 {
 	struct kq_knote *kn = &proc->note.kn;
-	struct kqf_fork *rec = NULL;
+	struct kq_pooled *pooled = NULL;
+	struct kqf_fork *rec;
 	const u64 *ext;
 
 	if (!(child->flags & PF_KTHREAD))
-		rec = kqf_fork_get();
-	if (!rec)
+		pooled = kq_pool_get(&kqf_fork_pool);
+	if (!pooled)
 		goto err;
+	rec = container_of(pooled, struct kqf_fork, pooled);
+	mutex_init(&rec->lock);
 	rec->kq = kn->kq;
 	refcount_inc(&rec->kq->refs);
 	rec->done = false;
@@ -278,20 +250,11 @@ err:
  */
 int kqf_track_init(void)
 {
-	int i;
-
-	kqf_forks = kvcalloc(KQ_FORK_POOL, sizeof(*kqf_forks), GFP_KERNEL);
-	if (!kqf_forks)
-		return -ENOMEM;
-	for (i = 0; i < KQ_FORK_POOL; i++) {
-		mutex_init(&kqf_forks[i].lock);
-		list_add(&kqf_forks[i].link, &kqf_fork_pool);
-	}
-	return 0;
+	return kq_pool_init(&kqf_fork_pool, sizeof(struct kqf_fork));
 }
 
 /** kqf_track_exit() - the pool goes; every queue, so every record, is back */
 void kqf_track_exit(void)
 {
-	kvfree(kqf_forks);
+	kq_pool_exit(&kqf_fork_pool);
 }

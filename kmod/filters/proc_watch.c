@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -127,6 +128,43 @@ int kqf_process_attach(struct kqf_process *watch, struct pid *pid, bool reaped)
 		kqf_process_detach(watch);
 		return -ESRCH;
 	}
+	return 0;
+}
+
+/**
+ * kqf_process_same_view() - does the calling process number processes as a watcher did?
+ * @from: its watch
+ *
+ * Return: true if both are in one pid namespace.
+ */
+bool kqf_process_same_view(const struct kqf_process *from)
+{
+	return ns_of_pid(from->watcher) == task_active_pid_ns(current);
+}
+
+/**
+ * kqf_process_inherit() - watch for the calling process, a child, as its parent does
+ * @watch: kn and process.ops are set
+ * @from: the parent's watch, its knote in flux
+ *
+ * The child has the rights its parent had when it registered.
+ *
+ * Return: 0.
+ */
+int kqf_process_inherit(struct kqf_process *watch, struct kqf_process *from)
+{
+	kq_notes_init(&watch->notes);
+	watch->exited = false;
+	watch->watcher = get_pid(task_tgid(current));
+	watch->uid = from->uid;
+	watch->privileged = from->privileged;
+	kqh_process_join(&watch->process, from->process.pid);
+	/* It may be long gone: then only the parent's watch knows how it ended. */
+	if (kqf_process_has_exited(from) && !atomic_xchg(&watch->process.ended, 1)) {
+		watch->status = from->status;
+		smp_store_release(&watch->exited, true);
+	}
+	kq_notes_copy(&watch->notes, &from->notes);
 	return 0;
 }
 

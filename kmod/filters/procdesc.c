@@ -67,6 +67,15 @@ static int kqf_procdesc_attach(struct kq_knote *kn, const struct kq_event_ext *e
 	return kqf_process_attach(&desc->watch, table.pid, true);
 }
 
+static int kqf_procdesc_inherit(struct kq_knote *kn, struct kq_knote *from)
+{
+	struct kqf_procdesc *desc = kqf_procdesc(kn);
+
+	desc->watch.kn = kn;
+	desc->watch.process.ops = &kqf_procdesc_process_ops;
+	return kqf_process_inherit(&desc->watch, &kqf_procdesc(from)->watch);
+}
+
 static bool kqf_procdesc_eval(struct kq_knote *kn, struct kq_result *res)
 {
 	return kqf_process_eval(&kqf_procdesc(kn)->watch, res);
@@ -93,6 +102,7 @@ const struct kq_filter_ops kqf_procdesc_ops = {
 	.size = sizeof(struct kqf_procdesc),
 	.check = kqf_procdesc_check,
 	.attach = kqf_procdesc_attach,
+	.inherit = kqf_procdesc_inherit,
 	.touch = kq_touch_words,
 	.eval = kqf_procdesc_eval,
 	.commit = kqf_procdesc_commit,

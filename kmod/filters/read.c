@@ -7,6 +7,21 @@ static int kqf_read_check(const struct kq_fd *kfd)
 	return kfd->kind == KQ_KIND_NONE ? -EINVAL : 0;
 }
 
+static int kqf_read_inherit(struct kq_knote *kn, struct kq_knote *from)
+{
+	struct kq_fd *kfd = kq_knote_fd(kn), *parents = kq_knote_fd(from);
+	int err = kqf_fd_attach(kn, NULL);
+
+	if (err)
+		return err;
+	kfd->listened = parents->listened;
+	if (kfd->kind == KQ_KIND_REG) {
+		kfd->growth.seen_size = parents->growth.seen_size;
+		kfd->growth.seen_pos = parents->growth.seen_pos;
+	}
+	return 0;
+}
+
 static int kqf_read_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
 {
 	struct kq_fd *kfd = kq_knote_fd(kn);
@@ -58,6 +73,7 @@ const struct kq_filter_ops kqf_read_ops = {
 	.wakes = KQ_WAKES_READER,
 	.check = kqf_read_check,
 	.attach = kqf_fd_attach,
+	.inherit = kqf_read_inherit,
 	.touch = kqf_read_touch,
 	.eval = kqf_read_eval,
 	.commit = kqf_read_commit,

@@ -13,6 +13,7 @@
  * struct kqf_timer - one timer
  * @note: the knote
  * @timer: not queued while @expired
+ * @clock: of @timer
  * @interval: period, 0 if it fires once
  * @count: holder of flux: expirations counted but not yet delivered
  * @expired: it fired since it was last started
@@ -20,6 +21,7 @@
 struct kqf_timer {
 	struct kq_note note;
 	struct hrtimer timer;
+	clockid_t clock;
 	ktime_t interval;
 	u64 count;
 	bool expired;
@@ -49,6 +51,7 @@ static void kqf_timer_start(struct kqf_timer *t, u32 fflags, s64 ns, bool onesho
 	enum hrtimer_mode mode = absolute ? HRTIMER_MODE_ABS : HRTIMER_MODE_REL;
 
 	kqc_hrtimer_setup(&t->timer, kqf_timer_fire, clock, mode);
+	t->clock = clock;
 	t->interval = absolute || oneshot ? 0 : ns;
 	t->count = 0;
 	t->expired = absolute ? ns <= ktime_get_real() : !ns;
@@ -67,6 +70,27 @@ static int kqf_timer_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 		return err;
 	kn->flags |= EV_CLEAR;
 	kqf_timer_start(kqf_timer(kn), ev->fflags, ns, oneshot);
+	return 0;
+}
+
+/* Its next expiry is that of the other one. */
+static int kqf_timer_inherit(struct kq_knote *kn, struct kq_knote *from)
+{
+	struct kqf_timer *t = kqf_timer(kn), *f = kqf_timer(from);
+	/* Before @expired: one that never fires is neither. */
+	bool active = hrtimer_active(&f->timer);
+
+	kn->flags |= EV_CLEAR;
+	t->clock = f->clock;
+	t->interval = f->interval;
+	t->count = f->count;
+	/* Pairs with kqf_timer_fire() through the timer's lock, or sees it active. */
+	smp_rmb();
+	t->expired = READ_ONCE(f->expired);
+	kqc_hrtimer_setup(&t->timer, kqf_timer_fire, t->clock, HRTIMER_MODE_ABS);
+	hrtimer_set_expires(&t->timer, hrtimer_get_expires(&f->timer));
+	if (active && !t->expired)
+		hrtimer_start_expires(&t->timer, HRTIMER_MODE_ABS);
 	return 0;
 }
 
@@ -129,6 +153,7 @@ const struct kq_filter_ops kqf_timer_ops = {
 	.flags = KQF_TIMER,
 	.size = sizeof(struct kqf_timer),
 	.attach = kqf_timer_attach,
+	.inherit = kqf_timer_inherit,
 	.touch = kqf_timer_touch,
 	.eval = kqf_timer_eval,
 	.commit = kqf_timer_commit,

@@ -24,6 +24,12 @@ static int kqf_user_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 	return 0;
 }
 
+static int kqf_user_inherit(struct kq_knote *kn, struct kq_knote *from)
+{
+	kqf_user(kn)->triggered = kqf_user(from)->triggered;
+	return 0;
+}
+
 static int kqf_user_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
 {
 	u32 bits = ev->fflags & NOTE_FFLAGSMASK;
@@ -64,6 +70,7 @@ const struct kq_filter_ops kqf_user_ops = {
 	.name = "user",
 	.size = sizeof(struct kqf_user),
 	.attach = kqf_user_attach,
+	.inherit = kqf_user_inherit,
 	.touch = kqf_user_touch,
 	.eval = kqf_user_eval,
 	.commit = kqf_user_commit,

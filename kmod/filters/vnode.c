@@ -97,6 +97,15 @@ static int kqf_vnode_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 	return err;
 }
 
+static int kqf_vnode_inherit(struct kq_knote *kn, struct kq_knote *from)
+{
+	int err = kqf_vnode_attach(kn, NULL);
+
+	if (!err)
+		kq_notes_copy(&kqf_vnode(kn)->notes, &kqf_vnode(from)->notes);
+	return err;
+}
+
 static int kqf_vnode_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
 {
 	int err;
@@ -126,6 +135,7 @@ const struct kq_filter_ops kqf_vnode_ops = {
 	.size = sizeof(struct kqf_vnode),
 	.check = kqf_vnode_check,
 	.attach = kqf_vnode_attach,
+	.inherit = kqf_vnode_inherit,
 	.touch = kqf_vnode_touch,
 	.eval = kqf_vnode_eval,
 	.commit = kqf_vnode_commit,

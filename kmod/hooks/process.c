@@ -138,6 +138,7 @@ static void kqh_on_fork(void *data, struct task_struct *parent, struct task_stru
 {
 	struct pid *pid = task_tgid(parent);
 
+	kq_forked(child);
 	if (thread_group_leader(child) && pid)
 		kqh_process_each(pid, kqh_tell_forked, child);
 }

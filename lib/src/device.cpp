@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// Opening the device and the two ioctls. Must know nothing of struct kevent,
+// Opening the device and the ioctls. Must know nothing of struct kevent,
 // of timeouts or of cancellation.
 #include "device.hpp"
 
@@ -78,6 +78,19 @@ int open_queue(int open_flags)
     }
     abi_checked.store(true, std::memory_order_relaxed);
     return fd;
+}
+
+int open_copied_queue(int open_flags)
+{
+    const int fd = open_queue(open_flags);
+    kq_setup setup{};
+
+    setup.flags = KQ_SETUP_CPONFORK;
+    if (fd < 0 || ioctl(fd, KQ_IOC_SETUP, &setup) >= 0)
+        return fd;
+    syscall(SYS_close, fd);
+    errno = EINVAL; // ENOTTY from a module that does not know the call
+    return -1;
 }
 
 int enter(int fd, kq_kevent &call)

@@ -17,6 +17,9 @@ namespace kq::device
 // kqueue() documents them.
 int open_queue(int open_flags);
 
+// The same with KQ_SETUP_CPONFORK; errno EINVAL too, if the module cannot do that.
+int open_copied_queue(int open_flags);
+
 // KQ_IOC_KEVENT as the kernel answers it, errno included, whatever fd is. Is
 // async-cancel-safe: nothing but the system call. The caller looks at the
 // result through checked() before trusting it.

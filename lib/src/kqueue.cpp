@@ -24,9 +24,13 @@ extern "C" KQ_EXPORT int kqueue1(int flags)
 
 extern "C" KQ_EXPORT int kqueuex(unsigned int flags)
 {
-    if (flags & ~unsigned{KQUEUE_CLOEXEC}) {
+    const int open_flags = flags & KQUEUE_CLOEXEC ? O_CLOEXEC : 0;
+
+    if (flags & ~unsigned{KQUEUE_CLOEXEC | KQUEUE_CPONFORK}) {
         errno = EINVAL;
         return -1;
     }
-    return kq::device::open_queue(flags & KQUEUE_CLOEXEC ? O_CLOEXEC : 0);
+    if (flags & KQUEUE_CPONFORK)
+        return kq::device::open_copied_queue(open_flags);
+    return kq::device::open_queue(open_flags);
 }

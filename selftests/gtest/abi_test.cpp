@@ -71,7 +71,7 @@ TEST(Abi, KQ002_what_does_not_exist_has_no_macro)
 #endif
 #if defined(NOTE_FUNLOCK) || defined(NOTE_NONE) || defined(NOTE_REAP) || defined(NOTE_SIGNAL) ||   \
     defined(NOTE_EXIT_DETAIL) || defined(NOTE_MACHTIME) || defined(VQ_LOWDISK) ||                  \
-    defined(NOTE_VERSION) || defined(NOTE_FILE_POLL_INTERVAL) || defined(KQUEUE_CPONFORK)
+    defined(NOTE_VERSION) || defined(NOTE_FILE_POLL_INTERVAL)
     any = true;
 #endif
 #if defined(__FreeBSD__) || defined(__APPLE__) || defined(LIBKQUEUE)

@@ -186,13 +186,42 @@ TEST_F(Device, KQ014_errno_of_a_failed_open)
     EXPECT_EQ(infos, 0);
 }
 
+TEST_F(DeviceDeathTest, copied_queue_is_set_up)
+{
+    EXPECT_OUTCOME(
+        {
+            __u32 asked = 0;
+            fake.setup = [&](int fd, kq_setup &setup) -> long {
+                asked = fd == some_fd && !setup.reserved ? setup.flags : 0;
+                return 0;
+            };
+            const int fd = kqueuex(KQUEUE_CPONFORK | KQUEUE_CLOEXEC);
+            const bool right = asked == KQ_SETUP_CPONFORK && closed.empty() &&
+                               open_flags[0] == (O_RDWR | O_NOCTTY | O_CLOEXEC);
+            exit(right ? outcome(fd) : 254);
+        },
+        0);
+}
+
+TEST_F(DeviceDeathTest, copied_queue_that_cannot_be_is_closed)
+{
+    for (const int error : {EINVAL, ENOTTY, EBADF})
+        EXPECT_OUTCOME(
+            {
+                fake.setup = [&](int, kq_setup &) -> long { return -error; };
+                const int result = outcome(kqueuex(KQUEUE_CPONFORK));
+                exit(closed == std::vector<int>{some_fd} ? result : 254);
+            },
+            EINVAL);
+}
+
 TEST_F(Device, KQ013_unknown_flags_open_nothing)
 {
     errno = 0;
     EXPECT_EQ(kqueue1(O_CLOEXEC | O_APPEND), -1);
     EXPECT_EQ(errno, EINVAL);
     errno = 0;
-    EXPECT_EQ(kqueuex(KQUEUE_CLOEXEC | 2), -1);
+    EXPECT_EQ(kqueuex(KQUEUE_CLOEXEC | 4), -1);
     EXPECT_EQ(errno, EINVAL);
     EXPECT_TRUE(paths.empty());
 }

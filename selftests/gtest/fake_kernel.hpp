@@ -20,6 +20,7 @@ struct fake_kernel {
     std::function<long(int fd)> close;
     std::function<long(int fd, kq_info &)> info;
     std::function<long(int fd, kq_kevent &)> kevent;
+    std::function<long(int fd, kq_setup &)> setup;
 };
 
 inline fake_kernel fake;
@@ -47,6 +48,9 @@ extern "C" inline __attribute__((used)) int __wrap_ioctl(int fd, unsigned long r
     if (request == KQ_IOC_INFO && fake.info)
         return static_cast<int>(
             fake_detail::answer(fake.info(fd, *static_cast<kq_info *>(argument))));
+    if (request == KQ_IOC_SETUP && fake.setup)
+        return static_cast<int>(
+            fake_detail::answer(fake.setup(fd, *static_cast<kq_setup *>(argument))));
     if (request == KQ_IOC_KEVENT && fake.kevent)
         return static_cast<int>(
             fake_detail::answer(fake.kevent(fd, *static_cast<kq_kevent *>(argument))));

@@ -310,7 +310,7 @@ KQ_TEST(unknown_ioctl, "", "an unknown ioctl is ENOTTY")
 	struct kq_kevent call = idle_call();
 
 	ASSERT_ERRNO(ioctl(kq, _IO(KQ_IOC_MAGIC, 0x7f)), ENOTTY);
-	ASSERT_ERRNO(ioctl(kq, _IOWR(KQ_IOC_MAGIC, 0x03, struct kq_kevent), &call), ENOTTY);
+	ASSERT_ERRNO(ioctl(kq, _IOWR(KQ_IOC_MAGIC, 0x04, struct kq_kevent), &call), ENOTTY);
 	ASSERT_ERRNO(ioctl(kq, _IOWR('k', 0x01, struct kq_kevent), &call), ENOTTY);
 	ASSERT_EQ(call.stamp, 0);
 }

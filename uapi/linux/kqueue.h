@@ -91,7 +91,8 @@ struct kq_kevent {
 
 /* kq_info.features */
 #define KQ_FEATURE_CLOSE_SYNC	0x00000001ull	/* close(2) drops registrations before it returns */
-#define KQ_FEATURE_CPONFORK	0x00000002ull	/* KQUEUE_CPONFORK is honoured */
+#define KQ_FEATURE_CPONFORK	0x00000002ull	/* KQ_SETUP_CPONFORK is honoured */
+#define KQ_FEATURE_FORK_CLOSE	0x00000004ull	/* a forked child has no number of a queue */
 
 /* KQ_IOC_INFO: what this module is and can do. Nothing is read but reserved. */
 struct kq_info {
@@ -105,9 +106,21 @@ struct kq_info {
 	__u64 reserved[3];	/* must be zero, stays zero */
 };
 
+/* kq_setup.flags */
+#define KQ_SETUP_CPONFORK	0x00000001u	/* a forked child gets a copy of the queue */
+#define KQ_SETUP_FLAGS		0x00000001u
+
+/* KQ_IOC_SETUP: what a queue is, from now on. For its owner alone. */
+struct kq_setup {
+	__u32 flags;		/* in: KQ_SETUP_* */
+	__u32 stamp;		/* out: KQ_STAMP */
+	__u64 reserved;		/* must be zero */
+};
+
 #define KQ_IOC_MAGIC	0xd1
 #define KQ_IOC_KEVENT	_IOWR(KQ_IOC_MAGIC, 0x01, struct kq_kevent)
 #define KQ_IOC_INFO	_IOWR(KQ_IOC_MAGIC, 0x02, struct kq_info)
+#define KQ_IOC_SETUP	_IOWR(KQ_IOC_MAGIC, 0x03, struct kq_setup)
 
 /* Filters. Numbers not listed here do not exist. */
 #ifndef EVFILT_READ

@@ -24,8 +24,9 @@ namespace kq
 // Moves, does not copy. Calls on one queue may be made by any number of threads
 // at once; moving, closing and destroying it may not run beside them.
 //
-// A child of fork(2) has no queue: every call on what it inherited fails with
-// EBADF there. Closing it there does not touch the parent's.
+// A child of fork(2) has no queue: the number is closed there. A child that goes
+// on without execve(2) forgets it with release(), since the number may name
+// something else by then.
 //
 // wait() and apply() with room for events are cancellation points, and
 // cancellation unwinds the stack like an exception: none of them is noexcept,

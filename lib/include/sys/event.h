@@ -130,6 +130,7 @@
 
 /* Flags of kqueuex(). */
 #define KQUEUE_CLOEXEC 0x00000001 /* close the queue on execve(2) */
+#define KQUEUE_CPONFORK 0x00000002 /* a child of fork(2) gets a copy */
 
 struct kevent {
     uintptr_t ident;      /* what is watched, in the terms of the filter */
@@ -158,8 +159,10 @@ extern "C" {
  *   ENOMEM  no memory, or the caller's limit of queues is reached
  *   EACCES  /dev/kqueue may not be opened for reading and writing
  *   ENOSYS  the kernel module is not loaded, or older than this library
- * A child of fork(2) does not inherit the queue. Not a cancellation point.
- * Source: kqueue(2) of the BSDs; KQ-011, KQ-012, KQ-014.
+ * A child of fork(2) does not inherit the queue: the number is closed there (on
+ * a kernel without task_work_add it stays open, and kevent() fails with EBADF).
+ * Not a cancellation point.
+ * Source: kqueue(2) of the BSDs; KQ-011, KQ-012, KQ-014, KQ-093.
  */
 int kqueue(void);
 
@@ -176,8 +179,10 @@ int kqueue1(int flags);
 /*
  * kqueuex() - kqueue() with flags of its own.
  *
- * flags: 0 or KQUEUE_CLOEXEC. Errors of kqueue(), and
- *   EINVAL  any other bit is set
+ * flags: 0, or KQUEUE_CLOEXEC and KQUEUE_CPONFORK (a child of fork(2) gets a
+ * queue of its own by the same number, with copies of all registrations that
+ * mean something to it; see kqueue(2)). Errors of kqueue(), and
+ *   EINVAL  any other bit is set, or the kernel cannot copy queues
  * Source: FreeBSD kqueuex(2); KQ-012, KQ-013.
  */
 int kqueuex(unsigned int flags);
