@@ -162,6 +162,7 @@ int kqf_process_inherit(struct kqf_process *watch, struct kqf_process *from)
 	/* It may be long gone: then only the parent's watch knows how it ended. */
 	if (kqf_process_has_exited(from) && !atomic_xchg(&watch->process.ended, 1)) {
 		watch->status = from->status;
+		/* Pairs with kqf_process_has_exited(). */
 		smp_store_release(&watch->exited, true);
 	}
 	kq_notes_copy(&watch->notes, &from->notes);

@@ -453,7 +453,7 @@ static void a_million(const void *argument KQ_UNUSED)
 	ASSERT_EQ(limit_used(kq, "knotes"), 0);
 }
 
-KQ_TEST_LIMIT(a_million_knotes, 120, "KQ-248 KQ-105", "one queue holds a million knotes, its close frees them")
+KQ_TEST_LIMIT(a_million_knotes, 120, "KQ-248 KQ-105", "a queue holds a million knotes, its close frees them")
 {
 	limit_during("knotes", MILLION, a_million, NULL);
 }
