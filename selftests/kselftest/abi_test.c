@@ -60,16 +60,15 @@ static struct kq_kevent collect_call(void *events, uint32_t record_size)
 KQ_TEST(struct_layout, "KQ-001", "struct kevent has the layout programs compiled in")
 {
 	struct kevent event = { .filter = -1, .flags = 0xffff, .fflags = ~0u, .data = -1 };
+	bool wide = sizeof(void *) == 8;
 
-	if (sizeof(void *) != 8)
-		KQ_SKIP("the offsets are those of 64-bit programs");
-	ASSERT_EQ(sizeof(struct kevent), 32);
+	ASSERT_EQ(sizeof(struct kevent), wide ? 32 : 20);
 	ASSERT_EQ(offsetof(struct kevent, ident), 0);
-	ASSERT_EQ(offsetof(struct kevent, filter), 8);
-	ASSERT_EQ(offsetof(struct kevent, flags), 10);
-	ASSERT_EQ(offsetof(struct kevent, fflags), 12);
-	ASSERT_EQ(offsetof(struct kevent, data), 16);
-	ASSERT_EQ(offsetof(struct kevent, udata), 24);
+	ASSERT_EQ(offsetof(struct kevent, filter), wide ? 8 : 4);
+	ASSERT_EQ(offsetof(struct kevent, flags), wide ? 10 : 6);
+	ASSERT_EQ(offsetof(struct kevent, fflags), wide ? 12 : 8);
+	ASSERT_EQ(offsetof(struct kevent, data), wide ? 16 : 12);
+	ASSERT_EQ(offsetof(struct kevent, udata), wide ? 24 : 16);
 	ASSERT_EQ(sizeof(event.filter), 2);
 	ASSERT_EQ(sizeof(event.flags), 2);
 	ASSERT_EQ(sizeof(event.fflags), 4);

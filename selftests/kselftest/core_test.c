@@ -4,6 +4,7 @@
  * kevent(), their order of checking, and timeouts.
  */
 #include "kq_test.h"
+#include "kq_wide.h"
 
 #include <limits.h>
 #include <sys/epoll.h>
@@ -346,18 +347,41 @@ static const struct {
 	{ "2^63-1", INT64_MAX, 999999999, false },
 };
 
+/* In a program whose seconds have 32 bits. */
+struct wide_waiter {
+	struct kq_waiter waiter;
+	int64_t limit[2];
+};
+
+static void *run_wide_waiter(void *argument)
+{
+	struct wide_waiter *wide = argument;
+	struct kq_event event = { 0 };
+
+	wide->waiter.tid = kq_gettid();
+	wide->waiter.result = wide_wait(wide->waiter.kq, &event, wide->limit);
+	wide->waiter.event.ident = event.ident;
+	return NULL;
+}
+
 KQ_TEST_EACH(long_timeout, "KQ-026", "a huge timeout waits until there is an event", long_timeouts)
 {
 	struct timespec timeout = { variant->seconds, variant->nanoseconds };
-	struct kq_waiter waiter = { .kq = kq_new() };
+	struct wide_waiter wide = {
+		.waiter.kq = kq_new(), .limit = { variant->seconds, variant->nanoseconds },
+	};
+	struct kq_waiter *waiter = &wide.waiter;
 
-	if (timeout.tv_sec != variant->seconds)
-		KQ_SKIP("time_t has 32 bits");
-	waiter.timeout = variant->null ? NULL : &timeout;
-	ASSERT_OK(kq_add(waiter.kq, 1, EVFILT_USER, 0, 0, 0, NULL));
-	kq_start_sleeper(&waiter);
-	ASSERT_OK(kq_trigger(waiter.kq, 1));
-	kq_join(waiter.thread);
-	ASSERT_EQ(waiter.result, 1);
-	ASSERT_EQ(waiter.event.ident, 1);
+	waiter->timeout = variant->null ? NULL : &timeout;
+	ASSERT_OK(kq_add(waiter->kq, 1, EVFILT_USER, 0, 0, 0, NULL));
+	if (timeout.tv_sec == variant->seconds) {
+		kq_start_sleeper(waiter);
+	} else {
+		waiter->thread = kq_thread(run_wide_waiter, &wide);
+		kq_await_waiter(&waiter->tid);
+	}
+	ASSERT_OK(kq_trigger(waiter->kq, 1));
+	kq_join(waiter->thread);
+	ASSERT_EQ(waiter->result, 1);
+	ASSERT_EQ(waiter->event.ident, 1);
 }

@@ -5,6 +5,7 @@
  */
 #include "kq_test.h"
 #include "kq_proc.h"
+#include "kq_wide.h"
 
 #include <sys/mount.h>
 
@@ -447,10 +448,8 @@ KQ_TEST(wide_number, "KQ-186", "a number is not cut to the bits of a process num
 	uint64_t wide = (1ull << 32) + (uint64_t)getpid();
 	int kq = kq_new();
 
-	if (sizeof(uintptr_t) < sizeof(wide))
-		KQ_SKIP("an ident has 32 bits in this program");
-	ASSERT_ERR(kq_add(kq, (uintptr_t)wide, EVFILT_PROC, 0, NOTE_EXIT, 0, NULL), ESRCH);
-	ASSERT_ERR(kq_del(kq, (uintptr_t)wide, EVFILT_PROC), ENOENT);
+	ASSERT_ERR(wide_add(kq, wide, EVFILT_PROC, 0, NOTE_EXIT, 0, NULL), ESRCH);
+	ASSERT_ERR(wide_ctl(kq, wide, EVFILT_PROC, EV_DELETE, 0, 0, NULL), ENOENT);
 }
 
 KQ_TEST(thread_id, "KQ-186", "a thread that is not the leader is no process")

@@ -4,6 +4,7 @@
  * the future, and what setting the clock does to them.
  */
 #include "kq_test.h"
+#include "kq_wide.h"
 
 #define GUARD	99	/* ident of a timer whose time is far longer */
 
@@ -15,14 +16,6 @@ static long long wall_ms(void)
 static void set_guard(int kq)
 {
 	ASSERT_OK(kq_add(kq, GUARD, EVFILT_TIMER, EV_ONESHOT, NOTE_SECONDS, 10, NULL));
-}
-
-/* Milliseconds of today fit 64 bits only, seconds fit both. */
-static intptr_t date_of(long long value)
-{
-	if ((intptr_t)value != value)
-		KQ_SKIP("data has 32 bits");
-	return value;
 }
 
 static const struct {
@@ -42,7 +35,7 @@ KQ_TEST_EACH(future, "KQ-210", "an absolute timer fires once, not before its dat
 	int kq = kq_new();
 
 	set_guard(kq);
-	ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE | variant->fflags, date_of(date), &kq));
+	ASSERT_OK(wide_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE | variant->fflags, date, &kq));
 	ASSERT_EVENT(kq_next(kq), 1, EVFILT_TIMER, EV_ADD | EV_CLEAR, 0, 1, &kq);
 	ASSERT_GE(kq_clock_ns(CLOCK_REALTIME), date * variant->ns);
 	kq_sleep_ms(20);
@@ -68,8 +61,8 @@ KQ_TEST_EACH(past, "KQ-210", "a date in the past fires at once, and once", past)
 		int kq = kq_new();
 
 		set_guard(kq);
-		ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, flags[i], NOTE_ABSOLUTE | variant->fflags,
-				 variant->ago ? date_of(wall_ms() - variant->ago) : 0, NULL));
+		ASSERT_OK(wide_add(kq, 1, EVFILT_TIMER, flags[i], NOTE_ABSOLUTE | variant->fflags,
+				 variant->ago ? wall_ms() - variant->ago : 0, NULL));
 		ASSERT_EVENT(kq_next(kq), 1, EVFILT_TIMER, EV_ADD | EV_CLEAR | flags[i], 0, 1, NULL);
 		kq_fence(kq);
 	}
@@ -93,16 +86,15 @@ KQ_TEST(fired, "KQ-211", "a fired absolute timer is silent, can be deleted, and 
 {
 	int kq = kq_new();
 
-	(void)date_of(wall_ms());
-	ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, wall_ms() + 20, NULL));
+	ASSERT_OK(wide_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, wall_ms() + 20, NULL));
 	(void)kq_next(kq);
 	kq_sleep_ms(50);
 	kq_fence(kq);
 	ASSERT_OK(kq_ctl(kq, 1, EVFILT_TIMER, EV_ENABLE, 0, 0, NULL));
 	kq_fence(kq);
-	ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, wall_ms() + 20, NULL));
+	ASSERT_OK(wide_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, wall_ms() + 20, NULL));
 	ASSERT_EQ(kq_next(kq).data, 1);
-	ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, wall_ms() - 20, NULL));
+	ASSERT_OK(wide_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, wall_ms() - 20, NULL));
 	ASSERT_EQ(kq_next(kq).data, 1);
 	ASSERT_OK(kq_del(kq, 1, EVFILT_TIMER));
 	kq_fence(kq);
@@ -112,8 +104,7 @@ KQ_TEST(disabled, "KQ-211", "a date that passes while the timer is disabled is s
 {
 	int kq = kq_new();
 
-	(void)date_of(wall_ms());
-	ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, EV_DISABLE, NOTE_ABSOLUTE, wall_ms() + 20, NULL));
+	ASSERT_OK(wide_add(kq, 1, EVFILT_TIMER, EV_DISABLE, NOTE_ABSOLUTE, wall_ms() + 20, NULL));
 	ASSERT_OK(kq_add(kq, 2, EVFILT_TIMER, EV_DISABLE, NOTE_ABSOLUTE, 1, NULL));
 	kq_sleep_ms(50);
 	kq_fence(kq);
@@ -129,10 +120,9 @@ KQ_TEST(switch_kind, "KQ-214", "EV_ADD switches between relative and absolute")
 	long long date, start;
 	int kq = kq_new();
 
-	(void)date_of(wall_ms());
 	ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, 0, NOTE_SECONDS, 1000, NULL));
 	date = wall_ms() + 50;
-	ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, date, NULL));
+	ASSERT_OK(wide_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, date, NULL));
 	ASSERT_EQ(kq_next(kq).data, 1);
 	ASSERT_GE(wall_ms(), date);
 	start = kq_now();
@@ -142,7 +132,7 @@ KQ_TEST(switch_kind, "KQ-214", "EV_ADD switches between relative and absolute")
 	/* It is periodic again. */
 	ASSERT_GE(kq_next(kq).data, 1);
 	/* And an armed absolute one can become relative. */
-	ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, date + 1000000, NULL));
+	ASSERT_OK(wide_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, date + 1000000, NULL));
 	kq_fence(kq);
 	ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, 0, 0, 20, NULL));
 	ASSERT_GE(kq_next(kq).data, 1);
@@ -166,7 +156,6 @@ static void with_own_clock(void (*body)(void))
 	int status;
 	pid_t pid;
 
-	(void)date_of(wall_ms());
 	if (getenv("KQ_KEEP_CLOCK"))
 		KQ_SKIP("the clock of this machine must not be set");
 	clock_gettime(CLOCK_REALTIME, &right);
@@ -189,8 +178,8 @@ static void step_forward(void)
 {
 	struct kq_waiter waiter = { .kq = kq_new() };
 
-	ASSERT_OK(kq_add(waiter.kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, wall_ms() + 1800000, NULL));
-	ASSERT_OK(kq_add(waiter.kq, 2, EVFILT_TIMER, 0, NOTE_ABSOLUTE, wall_ms() + 7200000, NULL));
+	ASSERT_OK(wide_add(waiter.kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, wall_ms() + 1800000, NULL));
+	ASSERT_OK(wide_add(waiter.kq, 2, EVFILT_TIMER, 0, NOTE_ABSOLUTE, wall_ms() + 7200000, NULL));
 	ASSERT_OK(kq_add(waiter.kq, 3, EVFILT_TIMER, 0, NOTE_SECONDS, 1800, NULL));
 	ASSERT_OK(kq_add(waiter.kq, 4, EVFILT_TIMER, EV_ONESHOT, NOTE_SECONDS, 1800, NULL));
 	kq_start_sleeper(&waiter);
@@ -210,7 +199,7 @@ static void step_backward(void)
 {
 	int kq = kq_new();
 
-	ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, wall_ms() + 300, NULL));
+	ASSERT_OK(wide_add(kq, 1, EVFILT_TIMER, 0, NOTE_ABSOLUTE, wall_ms() + 300, NULL));
 	step_clock(-3600);
 	kq_sleep_ms(600);
 	kq_fence(kq);

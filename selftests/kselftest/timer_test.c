@@ -8,6 +8,7 @@
  * a second timer with a much longer time gives it.
  */
 #include "kq_test.h"
+#include "kq_wide.h"
 
 #define GUARD	99	/* ident of the timer that gives the bound */
 
@@ -220,11 +221,9 @@ KQ_TEST_EACH(huge, "KQ-209", "a huge value is accepted and never fires", huge)
 {
 	int kq = kq_new();
 
-	if (sizeof(intptr_t) < sizeof(long long))
-		KQ_SKIP("data has 32 bits");
-	ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, 0, variant->fflags, variant->value, NULL));
-	ASSERT_OK(kq_add(kq, 2, EVFILT_TIMER, EV_ONESHOT, variant->fflags, variant->value, NULL));
-	ASSERT_OK(kq_add(kq, 3, EVFILT_TIMER, 0, variant->fflags | NOTE_ABSOLUTE, variant->value, NULL));
+	ASSERT_OK(wide_add(kq, 1, EVFILT_TIMER, 0, variant->fflags, variant->value, NULL));
+	ASSERT_OK(wide_add(kq, 2, EVFILT_TIMER, EV_ONESHOT, variant->fflags, variant->value, NULL));
+	ASSERT_OK(wide_add(kq, 3, EVFILT_TIMER, 0, variant->fflags | NOTE_ABSOLUTE, variant->value, NULL));
 	/* A product that lost its upper half would be over in less than 0.4 s. */
 	kq_sleep_ms(500);
 	kq_fence(kq);
