@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Owns the proof of what kevent() makes of lists, timeouts and argument blocks
- * that lie in each other: each is read before anything is written over it.
+ * that lie in each other, or change during the call: each is read before anything
+ * is written over it, and once.
  */
 #include "kq_test.h"
 #include "kq_input.h"
@@ -184,4 +185,71 @@ KQ_TEST(block_is_changelist, "", "an argument block that is its own changelist s
 	event.flags = EV_DELETE;
 	ASSERT_OK(input_apply(in.kq, &event, 1, sizeof(event)));
 	input_intact(&in);
+}
+
+/* A block whose words change while the call looks at them. */
+
+enum { MANY = 40, SPACE = INPUT_BYTES(MANY + 8) };
+
+struct changing {
+	volatile struct kq_kevent call;
+	char space[2][SPACE];
+	volatile bool stop;
+};
+
+static void *change_block(void *argument)
+{
+	struct changing *changing = argument;
+
+	for (unsigned int i = 0; !changing->stop; i++) {
+		changing->call.record_size = input_sizes[i % ARRAY_SIZE(input_sizes)].size;
+		changing->call.eventlist = (uintptr_t)changing->space[i / 3 % 2];
+		changing->call.nevents = i % 5 ? MANY + 8 : MANY;
+	}
+	return NULL;
+}
+
+/* All records are there in one size, and nothing else was written to. */
+static bool holds_events(char *space, const struct kq_event_ext *wanted, uint32_t size)
+{
+	char bytes[INPUT_BYTES(1)];
+
+	for (int i = 0; i < MANY; i++) {
+		input_store(bytes, &wanted[i], size);
+		if (memcmp(space + i * size, bytes, size))
+			return false;
+	}
+	input_untouched(space + MANY * size, SPACE - MANY * size);
+	return true;
+}
+
+KQ_TEST(changing_block, "", "a block another thread writes to is read once: all events go to one place in one size")
+{
+	static struct changing changing;
+	struct kq_event_ext wanted[MANY];
+	long long start = kq_now();
+	int kq = kq_new(), written;
+	pthread_t thread;
+
+	for (int i = 0; i < MANY; i++) {
+		wanted[i] = input_change(i, EVFILT_USER, EV_ADD, NOTE_TRIGGER, i);
+		ASSERT_OK(input_apply(kq, &wanted[i], 1, sizeof(wanted[i])));
+		wanted[i].fflags = 0;
+	}
+	changing.call.flags = KQ_KEVENT_NONBLOCK;
+	changing.call.record_size = sizeof(wanted[0]);
+	changing.call.eventlist = (uintptr_t)changing.space[0];
+	changing.call.nevents = MANY;
+	thread = kq_thread(change_block, &changing);
+	for (int round = 0; kq_more(round, 2000, start); round++) {
+		memset(changing.space, INPUT_PATTERN, sizeof(changing.space));
+		written = 0;
+		ASSERT_EQ(input_kevent(kq, (struct kq_kevent *)&changing.call), MANY);
+		for (size_t i = 0; i < ARRAY_SIZE(changing.space); i++)
+			for (size_t j = 0; j < ARRAY_SIZE(input_sizes); j++)
+				written += holds_events(changing.space[i], wanted, input_sizes[j].size);
+		ASSERT_EQ(written, 1);
+	}
+	changing.stop = true;
+	kq_join(thread);
 }
