@@ -146,11 +146,11 @@ start_guests() {
 			"$tools/vm.sh" --kernel "$kernel" --timeout "$limit" -- selftests/run.sh
 	done
 	[ "$mode" != --guests ] || return 0
-	# Programs of the other width, where widths differ: the interface and the core. A log, not TAP:
-	# the conformance report is about complete runs.
+	# The same programs with the other width. A log, not TAP: the conformance report is about the
+	# programs of the kernel's own width.
 	start "${kernels[0]}-32bit" "${kernels[0]}-32bit.log" totals \
 		env KQ_BUILD="$top/build/kselftest32" "$tools/vm.sh" --kernel "${kernels[0]}" \
-		--timeout "$limit" -- selftests/run.sh abi core core_change libkqueue timer user
+		--timeout "$limit" -- selftests/run.sh
 	# The way a kernel goes that keeps filp_flush from being traced.
 	if [ "$mode" != --debug ]; then
 		start 6.12-cloud-second-way 6.12-cloud-second-way.log totals \
