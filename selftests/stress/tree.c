@@ -1,26 +1,21 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /*
- * Owns the files of the stress program: a small directory in which threads
+ * Owns the files of the game: a small directory in which the threads of all processes
  * create, write, rename, link, remove and mount at random while others watch.
  */
-#ifndef TREE_H
-#define TREE_H
-
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "game.h"
+#include "actions.h"
 
 #define TREE_NAMES	12
 
@@ -28,7 +23,7 @@ static char tree_root[] = "/tmp/kq-stress-XXXXXX";
 static bool tree_mounts;
 
 /* A few names, so that operations meet; the first ones are directories. */
-static inline const char *tree_name(struct thread *t)
+static const char *tree_name(struct thread *t)
 {
 	static const char *const names[TREE_NAMES] = {
 		"a", "b", "a/c", "f", "g", "h", "a/f", "a/g", "b/f", "b/h", "a/c/f", "fifo",
@@ -37,8 +32,8 @@ static inline const char *tree_name(struct thread *t)
 	return names[rnd(t, TREE_NAMES)];
 }
 
-/* With the right to it, mounts come and go in a name space of our own. */
-static inline void tree_start(void)
+/* Before the first fork. With the right to it, mounts come and go in a name space of our own. */
+void tree_start(void)
 {
 	if (!mkdtemp(tree_root) || chdir(tree_root)) {
 		perror(tree_root);
@@ -47,11 +42,11 @@ static inline void tree_start(void)
 	tree_mounts = !unshare(CLONE_NEWNS) &&
 		      !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	if (mkdir("mnt", 0755))
-		defect("mkdir", strerror(errno));
+		defect("mkdir", "%s", strerror(errno));
 	printf("# mounts %s\n", tree_mounts ? "come and go" : "not permitted");
 }
 
-static inline void tree_write(struct thread *t, const char *name)
+static void tree_write(struct thread *t, const char *name)
 {
 	static const char bytes[4096];
 	int fd = open(name, O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC |
@@ -87,7 +82,7 @@ static inline void tree_write(struct thread *t, const char *name)
 }
 
 /* Every error is one the state of the tree allows; only the kernel's state counts. */
-static inline void act_tree(struct thread *t)
+void act_tree(struct thread *t)
 {
 	const char *name = tree_name(t), *other = tree_name(t);
 
@@ -125,7 +120,7 @@ static inline void act_tree(struct thread *t)
 	}
 }
 
-static inline void act_mount(struct thread *t)
+void act_mount(struct thread *t)
 {
 	if (!tree_mounts)
 		return;
@@ -136,7 +131,7 @@ static inline void act_mount(struct thread *t)
 }
 
 /* Opens something of the tree to watch it; -1 if it is not there now. */
-static inline int tree_open(struct thread *t)
+int tree_open(struct thread *t)
 {
 	const char *name = tree_name(t);
 
@@ -151,7 +146,7 @@ static inline int tree_open(struct thread *t)
 	return open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
-static inline int tree_remove(const char *path, const struct stat *status, int type,
+static int tree_remove(const char *path, const struct stat *status, int type,
 			      struct FTW *place)
 {
 	(void)status;
@@ -160,12 +155,10 @@ static inline int tree_remove(const char *path, const struct stat *status, int t
 	return remove(path);
 }
 
-static inline void tree_end(void)
+void tree_end(void)
 {
 	while (tree_mounts && !umount2("mnt", MNT_DETACH))
 		;
 	if (chdir("/") || nftw(tree_root, tree_remove, 16, FTW_DEPTH | FTW_PHYS))
-		defect(tree_root, strerror(errno));
+		defect(tree_root, "%s", strerror(errno));
 }
-
-#endif /* TREE_H */

@@ -1,45 +1,38 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /*
- * Owns the processes and signals of the stress program: children that fork,
- * exec and end in every way, while others watch their numbers.
+ * Owns the processes and signals of the game: children that fork, exec and end
+ * in every way, while others watch their numbers.
  */
-#ifndef PROCESSES_H
-#define PROCESSES_H
-
 #include <errno.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "game.h"
-
-#define CHILDREN	16
-
-/* Numbers of children not yet reaped, 0 where there is none. */
-static atomic_int children[CHILDREN];
+#include "actions.h"
 
 /* Signals that come at random: ignored, handled, blocked, queued. */
-static inline int game_signal(struct thread *t)
+int game_signal(struct thread *t)
 {
 	const int signals[] = { SIGUSR1, SIGUSR2, SIGURG, SIGRTMIN + 1, SIGRTMAX };
 
 	return signals[rnd(t, 5)];
 }
 
-static inline void game_handler(int signo)
+static void game_handler(int signo)
 {
 	(void)signo;
 }
 
-static inline void processes_start(void)
+/* Before the first fork. */
+void processes_start(void)
 {
 	const struct sigaction handled = { .sa_handler = game_handler, .sa_flags = SA_RESTART };
 	sigset_t blocked;
 
+	signal(SIGPIPE, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
 	sigaction(SIGRTMIN + 1, &handled, NULL);
 	sigemptyset(&blocked);
@@ -51,12 +44,13 @@ static inline void processes_start(void)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
-static inline void act_signal(struct thread *t)
+/* To this process, to one of its threads, to another process. */
+void act_signal(struct thread *t)
 {
 	const union sigval value = { .sival_int = 1 };
-	int signo = game_signal(t);
+	int signo = game_signal(t), error;
 
-	switch (rnd(t, 3)) {
+	switch (rnd(t, 5)) {
 	case 0:
 		kill(getpid(), signo);
 		break;
@@ -66,13 +60,43 @@ static inline void act_signal(struct thread *t)
 	case 2:
 		syscall(SYS_tgkill, getpid(), (pid_t)syscall(SYS_gettid), signo);
 		break;
+	case 3:
+		/* EAGAIN: as many as may wait do already. */
+		error = pthread_kill(t->peers[rnd(t, (uint32_t)game->threads)].id, signo);
+		if (error && error != EAGAIN)
+			defect("pthread_kill", "%s", strerror(error));
+		break;
+	case 4:
+		if (kill(game->players[rnd(t, (uint32_t)game->processes)], signo) &&
+		    errno != EAGAIN)
+			defect("kill", "%s", strerror(errno));
+		break;
 	}
 }
 
-/* What one process of the game does; only system calls, other threads held locks. */
-static inline void __attribute__((noreturn)) life(struct thread *t, int depth)
+/* Waits for the end of a child, which must have gone well. */
+void reap(const char *what, pid_t pid)
 {
-	char *const arguments[] = { "true", NULL };
+	int status;
+
+	if (pid < 0) {
+		defect(what, "%s", strerror(errno));
+		return;
+	}
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR) {
+			defect(what, "waitpid: %s", strerror(errno));
+			return;
+		}
+	}
+	if (status)
+		defect(what, "the child ended with status %#x", status);
+}
+
+/* What one process of the game does; only system calls, other threads held locks. */
+static void __attribute__((noreturn)) life(struct thread *t, int depth)
+{
+	char *const arguments[] = { "stress", "--true", NULL };
 	char *const environment[] = { NULL };
 
 	if (depth < 2) {
@@ -89,7 +113,7 @@ static inline void __attribute__((noreturn)) life(struct thread *t, int depth)
 	}
 	switch (rnd(t, 4)) {
 	case 0:
-		execve("/bin/true", arguments, environment);
+		execve("/proc/self/exe", arguments, environment);
 		_exit(3);
 	case 1:
 		kill(getpid(), SIGKILL);
@@ -99,9 +123,9 @@ static inline void __attribute__((noreturn)) life(struct thread *t, int depth)
 }
 
 /* Reaps the child of a place if it has ended, else makes one there. */
-static inline void act_process(struct thread *t)
+void act_process(struct thread *t)
 {
-	atomic_int *place = &children[rnd(t, CHILDREN)];
+	atomic_int *place = &game->children[t->process][rnd(t, CHILDREN)];
 	int pid = atomic_exchange(place, 0), other;
 
 	if (pid) {
@@ -112,20 +136,21 @@ static inline void act_process(struct thread *t)
 		if (!pid)
 			life(t, 0);
 		if (pid < 0) {
-			defect("fork", strerror(errno));
+			defect("fork", "%s", strerror(errno));
 			return;
 		}
 	}
 	/* Another thread may have taken the place meanwhile. */
 	other = atomic_exchange(place, pid);
 	if (other && waitpid(other, NULL, 0) != other)
-		defect("waitpid", strerror(errno));
+		defect("waitpid", "%s", strerror(errno));
 }
 
-/* A number to watch: a child, this process, init, or what may not exist. */
-static inline uintptr_t game_pid(struct thread *t)
+/* A number to watch: a child of anyone, this process, init, or what may not exist. */
+uintptr_t game_pid(struct thread *t)
 {
-	int pid = atomic_load(&children[rnd(t, CHILDREN)]);
+	int process = (int)rnd(t, (uint32_t)game->processes);
+	int pid = atomic_load(&game->children[process][rnd(t, CHILDREN)]);
 
 	switch (rnd(t, 8)) {
 	case 0:
@@ -134,14 +159,15 @@ static inline uintptr_t game_pid(struct thread *t)
 		return 1;
 	case 2:
 		return (uintptr_t)pid + 1;
+	case 3:
+		return (uintptr_t)game->players[process];
 	}
 	return pid ? (uintptr_t)pid : (uintptr_t)getpid();
 }
 
-static inline void processes_end(void)
+/* In each process, after its threads. */
+void processes_end(void)
 {
-	while (waitpid(-1, NULL, 0) > 0)
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 }
-
-#endif /* PROCESSES_H */
