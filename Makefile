@@ -18,9 +18,12 @@ DKMS_SOURCE    ?= $(DESTDIR)/usr/src/kqueue-$(VERSION)
 TARGET ?=
 export TARGET
 
-# soak: how long, and on which kernel
-SECONDS ?= 3600
-KERNEL  ?= 6.12-cloud
+# soak: how much, and on which kernel; empty: what tools/check.sh says
+CALLS   ?=
+SECONDS ?=
+SEED    ?=
+RELOADS ?=
+KERNEL  ?=
 
 module_files := dkms.conf VERSION $(sort $(wildcard kmod/Kbuild kmod/*.[ch] kmod/*/*.[ch] uapi/linux/*.h))
 
@@ -34,11 +37,13 @@ help:
 	@echo 'make demo         the demonstration, in a virtual machine'
 	@echo 'make check        all tests on all stock kernels, in virtual machines'
 	@echo '                  TARGET=host: with the module loaded on this machine'
-	@echo '                  STRESS_SECONDS=N: length of each stress run (60)'
-	@echo 'make check-debug  kernel tests and stress on a kernel with KASAN and lockdep'
+	@echo '                  STRESS_CALLS=N: random calls on each kernel (200000)'
+	@echo 'make check-debug  kernel tests and random calls on a kernel with KASAN and lockdep'
 	@echo 'make conformance  which statement of the specification is proved by which test'
 	@echo 'make style        checkpatch, sparse, clang-format, shellcheck, texts'
-	@echo 'make soak         stress for long: SECONDS=N (3600) KERNEL=NAME (6.12-cloud) or TARGET=host'
+	@echo 'make soak         random calls, and loading and unloading under load, on all stock kernels'
+	@echo '                  CALLS=N (10000000) or SECONDS=N, RELOADS=N (1000), SEED=N (1),'
+	@echo '                  KERNEL=NAME; TARGET=host: calls only, with the module loaded here'
 	@echo 'make install      module (through DKMS), udev rule, library, headers, manual'
 	@echo '                  DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= MANDIR=; with DESTDIR files only'
 	@echo 'make dkms-install the module alone, with its udev rule'
@@ -75,12 +80,8 @@ conformance:
 	@tools/conformance.sh
 
 soak:
-	@$(MAKE) -s --no-print-directory -C selftests/stress
-ifeq ($(TARGET),host)
-	build/stress/stress $(SECONDS)
-else
-	tools/vm.sh --kernel $(KERNEL) --timeout $$(($(SECONDS) + 900)) -- build/stress/stress $(SECONDS)
-endif
+	@STRESS_CALLS=$(CALLS) STRESS_SECONDS=$(SECONDS) STRESS_SEED=$(SEED) RELOADS=$(RELOADS) \
+		$(if $(KERNEL),KQ_KERNELS='$(KERNEL)') tools/check.sh --soak
 
 install: dkms-install
 	@$(MAKE) --no-print-directory -C lib install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)

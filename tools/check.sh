@@ -3,17 +3,21 @@
 #
 # Owns the whole check: prepares, runs every step, adds up what they report.
 #
-# Usage: tools/check.sh [--debug|--guests]
+# Usage: tools/check.sh [--debug|--guests|--soak]
 #
-#   (none)    style, googletest, kernel tests and stress on each stock kernel, dkms
-#   --debug   kernel tests and stress on the debug kernel
+#   (none)    style, googletest, kernel tests, random calls and reloads on each stock kernel, dkms
+#   --debug   kernel tests and random calls on the debug kernel
 #   --guests  only googletest and the kernel tests, for the conformance report
+#   --soak    only random calls and reloads, many of both
 #
 #   TARGET=host     with the module loaded on this machine instead of in virtual machines; no
-#                   downloads: googletest, kernel tests, stress
+#                   downloads, no reloads: googletest, kernel tests, random calls
 #   KQ_KERNELS      kernels to run on (6.1-cloud 6.12-cloud 6.12-rt)
 #   KQ_JOBS         steps at a time (processors, at most what the memory holds)
-#   STRESS_SECONDS  length of a stress run (60)
+#   STRESS_CALLS    random calls on each kernel (200000; --soak: 10000000)
+#   STRESS_SECONDS  instead of a number of calls: for how long
+#   STRESS_SEED     what the calls are drawn from (1)
+#   RELOADS         how often the module is loaded and unloaded under load (50; --soak: 1000)
 #
 # Output of each step is kept in build/results: STEP.tap or STEP.log, what went to standard error in
 # STEP.err. The last line is "N passed, N failed, N skipped". Exit status: 0 nothing failed and
@@ -23,17 +27,25 @@ set -uo pipefail
 tools=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 top=$(dirname "$tools")
 results=$top/build/results
-stress_seconds=${STRESS_SECONDS:-60}
 read -r -a kernels <<<"${KQ_KERNELS:-6.1-cloud 6.12-cloud 6.12-rt}"
 mode=${1:-}
 # Emulated processors that share real ones are slow: this widens the limits that detect hangs.
-scale=3 limit=1800
+scale=3 limit=1800 calls=200000 reloads=50 soak=''
 case $mode in
 '' | --guests) ;;
 --debug) kernels=(6.1-debug) scale=10 limit=5400 ;;
+--soak) limit=14400 calls=10000000 reloads=1000 ;;
 *) echo "check.sh: unknown option '$mode'" >&2; exit 1 ;;
 esac
+stress=(build/stress/stress -S "${STRESS_SEED:-1}")
+if [ -n "${STRESS_SECONDS:-}" ]; then
+	stress+=(-s "$STRESS_SECONDS")
+	limit=$((limit + STRESS_SECONDS))
+else
+	stress+=(-c "${STRESS_CALLS:-$calls}")
+fi
 if [ "${TARGET:-}" = host ]; then
+	[ "$mode" != --soak ] || soak=1
 	mode=--host
 elif [ -n "${TARGET:-}" ]; then
 	echo "check.sh: TARGET is host or nothing, not '$TARGET'" >&2
@@ -82,8 +94,11 @@ step() {
 	echo "$passed $failed $skipped" >"$results/$name.sum"
 	{
 		echo "$name: $passed passed, $failed failed, $skipped skipped ($((EPOCHSECONDS - begun)) s)"
+		if [ "$kind" = status ]; then
+			tail -n 1 "$results/$log" | sed 's/^/    /'
+		fi
 		if [ "$failed" -gt 0 ]; then
-			grep -E '^not ok |^\[  FAILED  \] .* ms\)$' "$results/$log" | head -n 40 | sed 's/^/    /'
+			grep -E '^not ok |^\[  FAILED  \] .* ms\)$|^# (defect|leak): ' "$results/$log" | head -n 40 | sed 's/^/    /'
 			tail -n 40 "$results/$name.err" | sed 's/^/    | /'
 			echo "    all of it: build/results/$log, build/results/$name.err"
 		fi
@@ -139,6 +154,25 @@ stop() {
 	wait
 }
 
+start_random() {
+	local kernel
+	for kernel in "${kernels[@]}"; do
+		start "$kernel-stress" "$kernel-stress.log" status "$tools/vm.sh" --kernel "$kernel" \
+			--timeout "$limit" -- "${stress[@]}"
+	done
+}
+
+# On one processor, where every kernel function may be preempted: code that is patched while another
+# emulated processor runs it can end in a stray breakpoint, see vm.sh.
+start_reloads() {
+	local kernel
+	for kernel in "${kernels[@]}"; do
+		start "$kernel-reload" "$kernel-reload.log" status "$tools/vm.sh" --kernel "$kernel" \
+			--timeout "$limit" --cpus 1 --append preempt=full -- \
+			build/stress/reload /run/kq/kqueue.ko "${RELOADS:-$reloads}"
+	done
+}
+
 start_guests() {
 	local kernel
 	for kernel in "${kernels[@]}"; do
@@ -157,10 +191,8 @@ start_guests() {
 			"$tools/vm.sh" --kernel 6.12-cloud --param second_way=1 --timeout "$limit" -- \
 			selftests/run.sh fd_close fd_process trap_effect
 	fi
-	for kernel in "${kernels[@]}"; do
-		start "$kernel-stress" "$kernel-stress.log" status "$tools/vm.sh" --kernel "$kernel" \
-			--timeout $((stress_seconds + limit)) -- build/stress/stress "$stress_seconds"
-	done
+	start_random
+	[ "$mode" = --debug ] || start_reloads
 }
 
 # A function is read as a whole: the file may change while a check goes on.
@@ -170,6 +202,8 @@ main() {
 	mkdir -p "$results"
 	if [ "$mode" = --debug ]; then
 		rm -f "$results"/6.1-debug*
+	elif [ "$mode" = --soak ]; then
+		rm -f "$results"/*-{stress,reload}.*
 	else
 		find "$results" -type f ! -name '6.1-debug*' -delete
 	fi
@@ -191,11 +225,17 @@ main() {
 
 	case $mode in
 	--host)
-		start gtest gtest.log googletest make -C selftests/gtest check
-		wait
-		start host host.tap totals selftests/run.sh
-		wait
-		start host-stress host-stress.log status build/stress/stress "$stress_seconds"
+		if [ -z "$soak" ]; then
+			start gtest gtest.log googletest make -C selftests/gtest check
+			wait
+			start host host.tap totals selftests/run.sh
+			wait
+		fi
+		start host-stress host-stress.log status "${stress[@]}"
+		;;
+	--soak)
+		start_random
+		start_reloads
 		;;
 	--debug)
 		start_guests
