@@ -29,6 +29,7 @@ void act_queue_open(struct thread *t);
 void act_queue_close(struct thread *t);
 void act_queue_dup(struct thread *t);
 void act_queue_watched(struct thread *t);
+void queue_open(int number);
 void random_add(struct thread *t, struct kevent *kev);
 unsigned long long missed_closes(void);
 

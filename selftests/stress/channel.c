@@ -111,7 +111,10 @@ void act_receive(struct thread *t)
 		return;
 	count = (int)((control.head.cmsg_len - CMSG_LEN(0)) / sizeof(int));
 	memcpy(fds, CMSG_DATA(&control.head), (size_t)count * sizeof(int));
-	for (int i = 0; i < count; i++)
-		publish(fds[i], kind == 'q' && !rnd(t, 8) ? QUEUE_BASE + (int)rnd(t, QUEUES_PLAIN) :
-							    slot(t));
+	for (int i = 0; i < count; i++) {
+		if (kind == 'q' && !rnd(t, 8))
+			publish(fds[i], QUEUE_BASE + 1 + (int)rnd(t, QUEUES_PLAIN - 1));
+		else
+			publish(fds[i], slot(t));
+	}
 }

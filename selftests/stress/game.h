@@ -21,7 +21,7 @@
 #define SLOT_BASE	256
 #define SLOTS		48
 #define QUEUE_BASE	(SLOT_BASE + SLOTS)
-#define QUEUES		6
+#define QUEUES		6	/* the first is never replaced */
 #define QUEUES_PLAIN	4	/* those behind are made with KQUEUE_CPONFORK if there is such */
 #define SLOT_END	(QUEUE_BASE + QUEUES)
 #define CHANNEL_BASE	SLOT_END	/* where process N is sent to; not in play */

@@ -161,10 +161,26 @@ void act_wait(struct thread *t)
 			defect("wait", "an event of filter %d with EV_ERROR", events[i].filter);
 }
 
+void queue_open(int number)
+{
+	int kq = kqueue();
+
+	if (kq < 0)
+		defect("kqueue", "%s", strerror(errno));
+	else
+		publish(kq, number);
+}
+
+/* One of those that are closed and replaced: not the first, which stays. */
+static int brief_queue(struct thread *t)
+{
+	return QUEUE_BASE + 1 + (int)rnd(t, QUEUES - 1);
+}
+
 /* Behind QUEUES_PLAIN forks get a copy, where the module can do that. */
 void act_queue_open(struct thread *t)
 {
-	int number = queue(t), kq = -1;
+	int number = brief_queue(t), kq = -1;
 
 #ifdef KQUEUE_CPONFORK
 	if (number >= QUEUE_BASE + QUEUES_PLAIN) {
@@ -183,15 +199,15 @@ void act_queue_open(struct thread *t)
 
 void act_queue_close(struct thread *t)
 {
-	close(queue(t));
+	close(brief_queue(t));
 }
 
 /* Not from those that children may use to those that they may not. */
 void act_queue_dup(struct thread *t)
 {
-	int from = (int)rnd(t, QUEUES_PLAIN), to = (int)rnd(t, QUEUES);
+	int from = QUEUE_BASE + (int)rnd(t, QUEUES_PLAIN);
 
-	if (dup2(QUEUE_BASE + from, QUEUE_BASE + to) < 0 && errno != EBADF && errno != EBUSY)
+	if (dup2(from, brief_queue(t)) < 0 && errno != EBADF && errno != EBUSY)
 		defect("dup2", "%s", strerror(errno));
 }
 

@@ -97,7 +97,7 @@ static void use_queues(struct thread *t)
 {
 	if (!t->index)
 		for (int i = 0; i < QUEUES; i++)
-			publish(kqueue(), QUEUE_BASE + i);
+			queue_open(QUEUE_BASE + i);
 	pthread_barrier_wait(&together);
 	for (int i = 0; i < GATE_CALLS; i++)
 		perform(t, use, ARRAY_SIZE(use));

@@ -75,6 +75,9 @@ static unsigned long calls(void)
 
 static void run(struct thread *t)
 {
+	/* This one stays: the module takes its time to find a close it was not told of. */
+	if (!t->index)
+		queue_open(QUEUE_BASE);
 	while (!atomic_load(&game->stop) && (!game->calls || t->number < game->calls)) {
 		size_t i;
 
