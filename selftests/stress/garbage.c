@@ -227,17 +227,40 @@ static void random_info(struct thread *t)
 		defect("KQ_IOC_INFO", "%s", strerror(errno));
 }
 
+/* Never with the one flag there is: which queues are copied is for queues.c to say. */
+static void random_setup(struct thread *t, unsigned long command)
+{
+	size_t size = _IOC_SIZE(command);
+	struct kq_setup setup = {
+		.flags = rnd(t, 4) ? 0 : (uint32_t)word(t) | (KQ_SETUP_FLAGS + 1),
+		.reserved = rnd(t, 4) ? 0 : word(t),
+	};
+	char *place = scratch(t) + SCRATCH - size;
+	bool valid = !setup.flags && !setup.reserved;
+
+	/* All that a newer program could add is zero. */
+	memset(place, 0, size);
+	memcpy(place, &setup, sizeof(setup));
+	if (!ioctl(queue(t), command, place) ? !valid : errno != EBADF && (valid || errno != EINVAL))
+		defect("KQ_IOC_SETUP", "flags %#x: %s", setup.flags, strerror(errno));
+}
+
 /* Numbers that are none of ours, and sizes of other versions. */
 static void random_command(struct thread *t)
 {
-	unsigned long number = rnd(t, 4), size = rnd(t, 2) ? rnd(t, 128) : rnd(t, 1 << 14);
+	static const size_t sizes[] = { 0, sizeof(struct kq_kevent), sizeof(struct kq_info),
+					sizeof(struct kq_setup), 0, 0 };
+	unsigned long number = rnd(t, ARRAY_SIZE(sizes));
+	unsigned long size = rnd(t, 2) ? rnd(t, 128) : rnd(t, 1 << 14);
 	unsigned long direction = rnd(t, 4) ? _IOC_READ | _IOC_WRITE : rnd(t, 4);
 	unsigned long command = _IOC(direction, KQ_IOC_MAGIC, number, size);
-	bool ours = direction == (_IOC_READ | _IOC_WRITE) && (number == 1 || number == 2);
+	bool ours = direction == (_IOC_READ | _IOC_WRITE) && sizes[number];
 
-	if (ours && size >= sizeof(struct kq_kevent)) {
+	if (ours && size >= sizes[number]) {
 		if (number == 1)
 			random_kevent(t, command);
+		else if (number == 3)
+			random_setup(t, command);
 		return;
 	}
 	if (ioctl(queue(t), command, address(t, 64)) >= 0)
