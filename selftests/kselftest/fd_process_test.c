@@ -383,42 +383,6 @@ KQ_TEST_EACH(owner_ends, "KQ-082 KQ-105",
 
 /* Files in messages. */
 
-static void send_fd(int over, int fd)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec data = { .iov_base = "f", .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &fd, sizeof(int));
-	ASSERT_EQ(sendmsg(over, &message, 0), 1);
-}
-
-static int receive_fd(int over)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	ASSERT_EQ(recvmsg(over, &message, 0), 1);
-	ASSERT_TRUE(CMSG_FIRSTHDR(&message));
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
-	return fd;
-}
-
 KQ_TEST(file_in_flight, "KQ-083",
 	"a file in a message keeps no knote of the closed number")
 {
@@ -426,11 +390,11 @@ KQ_TEST(file_in_flight, "KQ-083",
 
 	watch_pair(kq, fds);
 	kq_unix_stream(over);
-	send_fd(over[1], fds[0]);
+	fd_send(over[1], fds[0]);
 	close(fds[0]);
 	kq_write(fds[1], "x", 1);
 	kq_fence(kq);
-	received = receive_fd(over[0]);
+	received = fd_receive(over[0]);
 	ASSERT_ERR(kq_del(kq, received, EVFILT_READ), ENOENT);
 	ASSERT_OK(kq_add(kq, received, EVFILT_READ, 0, 0, 0, (void *)6));
 	ASSERT_EVENT(kq_one(kq), received, EVFILT_READ, EV_ADD, 0, 1, (void *)6);
@@ -447,7 +411,7 @@ KQ_TEST(message_is_dropped, "KQ-083",
 
 	watch_pair(kq, fds);
 	kq_unix_stream(over);
-	send_fd(over[1], fds[0]);
+	fd_send(over[1], fds[0]);
 	close(fds[0]);
 	close(over[0]);
 	close(over[1]);
@@ -464,9 +428,9 @@ KQ_TEST(garbage_collection_works, "KQ-083",
 	ASSERT_OK(kq_add(kq, pair[1], EVFILT_READ, 0, 0, 0, NULL));
 	kq_pipe(pipe_ends);
 	ASSERT_OK(kq_add(kq, pipe_ends[1], EVFILT_WRITE, 0, 0, 0, NULL));
-	send_fd(pair[1], pipe_ends[1]);
-	send_fd(pair[1], pair[0]);
-	send_fd(pair[1], pair[1]);
+	fd_send(pair[1], pipe_ends[1]);
+	fd_send(pair[1], pair[0]);
+	fd_send(pair[1], pair[1]);
 	close(pipe_ends[1]);
 	close(pair[0]);
 	close(pair[1]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Owns what the tests of descriptors share: every way to close a number,
- * waiting for bytes of a socket, and proofs that a registration is gone.
+ * waiting for bytes of a socket, descriptors in messages, a small io_uring, and
+ * proofs that a registration is gone.
  * Include after kq_test.h.
  */
 #ifndef KQ_FD_H
@@ -174,6 +175,46 @@ static inline void fd_assert_queue_works(int kq)
 	ASSERT_SYS(close(fds[0]));
 	kq_fence(kq);
 	close(fds[1]);
+}
+
+/* Descriptors in messages. */
+
+static inline void fd_send(int over, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec data = { .iov_base = "f", .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &fd, sizeof(int));
+	ASSERT_EQ(sendmsg(over, &message, 0), 1);
+}
+
+/* Waits for it. */
+static inline int fd_receive(int over)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &data, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	kq_await_poll(over, POLLIN);
+	ASSERT_EQ(recvmsg(over, &message, 0), 1);
+	ASSERT_TRUE(CMSG_FIRSTHDR(&message));
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+	return fd;
 }
 
 /* io_uring without a library: one ring, one request, one result. */

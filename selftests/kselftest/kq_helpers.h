@@ -339,8 +339,8 @@ static inline pid_t kq_gettid(void)
 	return syscall(SYS_gettid);
 }
 
-/* True if that task sleeps in an ioctl, as a thread in kevent() does. */
-static inline bool kq_is_waiting(pid_t tid)
+/* True if that task, of any process, sleeps in a system call. */
+static inline bool kq_sleeps_in(pid_t tid, int wanted)
 {
 	char path[64], text[512] = "";
 	const char *state;
@@ -364,14 +364,26 @@ static inline bool kq_is_waiting(pid_t tid)
 	if (fscanf(file, "%d", &call) != 1)
 		call = -1;
 	fclose(file);
-	return call == SYS_ioctl;
+	return call == wanted;
+}
+
+/* True if that task sleeps in an ioctl, as a thread in kevent() does. */
+static inline bool kq_is_waiting(pid_t tid)
+{
+	return kq_sleeps_in(tid, SYS_ioctl);
+}
+
+/* Returns when the task whose id *tid will hold sleeps in that system call. */
+static inline void kq_await_sleeper(const volatile pid_t *tid, int call)
+{
+	while (!*tid || !kq_sleeps_in(*tid, call))
+		sched_yield();
 }
 
 /* Returns when the task whose id *tid will hold sleeps in kevent(). */
 static inline void kq_await_waiter(const volatile pid_t *tid)
 {
-	while (!*tid || !kq_is_waiting(*tid))
-		sched_yield();
+	kq_await_sleeper(tid, SYS_ioctl);
 }
 
 /* A thread that collects one event: fill in kq, and timeout and change if wanted. */

@@ -181,26 +181,6 @@ static void *poll_queue(void *argument)
 	return NULL;
 }
 
-/* Asleep: in poll, as far as anyone can tell from outside. */
-static void await_asleep(const volatile pid_t *tid)
-{
-	char path[64], text[512], *state;
-	FILE *file;
-
-	for (;;) {
-		sched_yield();
-		snprintf(path, sizeof(path), "/proc/%d/stat", *tid);
-		file = *tid ? fopen(path, "re") : NULL;
-		if (!file)
-			continue;
-		state = fgets(text, sizeof(text), file) ?
-			strrchr(text, ')') : NULL;
-		fclose(file);
-		if (state && state[2] == 'S')
-			return;
-	}
-}
-
 KQ_TEST(event_wakes_poll, "KQ-098", "an event wakes a thread asleep in poll")
 {
 	struct poller poller = { .kq = kq_new() };
@@ -208,7 +188,7 @@ KQ_TEST(event_wakes_poll, "KQ-098", "an event wakes a thread asleep in poll")
 
 	ASSERT_OK(kq_add(poller.kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
 	thread = kq_thread(poll_queue, &poller);
-	await_asleep(&poller.tid);
+	kq_await_sleeper(&poller.tid, SYS_poll);
 	ASSERT_OK(kq_trigger(poller.kq, 1));
 	kq_join(thread);
 	ASSERT_EQ(poller.revents, POLLIN);
@@ -224,7 +204,7 @@ KQ_TEST(registration_wakes_poll, "KQ-098 KQ-080",
 	kq_pipe(fds);
 	kq_write(fds[1], "x", 1);
 	thread = kq_thread(poll_queue, &poller);
-	await_asleep(&poller.tid);
+	kq_await_sleeper(&poller.tid, SYS_poll);
 	ASSERT_OK(kq_add(poller.kq, fds[0], EVFILT_READ, 0, 0, 0, NULL));
 	kq_join(thread);
 	ASSERT_EQ(poller.revents, POLLIN);

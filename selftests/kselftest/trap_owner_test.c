@@ -231,43 +231,6 @@ KQ_TEST(copied_table_cannot_keep_it, "KQ-104",
 
 /* Queues in messages. */
 
-static void send_fd(int over, int fd)
-{
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct iovec data = { .iov_base = "f", .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &fd, sizeof(int));
-	ASSERT_EQ(sendmsg(over, &message, 0), 1);
-}
-
-static int receive_fd(int over)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd;
-
-	kq_await_poll(over, POLLIN);
-	ASSERT_EQ(recvmsg(over, &message, 0), 1);
-	ASSERT_TRUE(CMSG_FIRSTHDR(&message));
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
-	return fd;
-}
-
 KQ_TEST(received_queue_is_unusable, "KQ-095",
 	"a queue in another process: kevent EBADF, poll POLLERR, owner works")
 {
@@ -278,7 +241,7 @@ KQ_TEST(received_queue_is_unusable, "KQ-095",
 	kq_unix_stream(over);
 	child = kq_fork();
 	if (!child) {
-		int kq = receive_fd(over[0]);
+		int kq = fd_receive(over[0]);
 
 		assert_foreign(kq);
 		ASSERT_TRUE(kq_await_poll(kq, POLLIN) & POLLERR);
@@ -286,7 +249,7 @@ KQ_TEST(received_queue_is_unusable, "KQ-095",
 		_exit(0);
 	}
 	make_watched(&w);
-	send_fd(over[1], w.kq);
+	fd_send(over[1], w.kq);
 	kq_reap(child);
 	assert_works(w.kq, &w);
 }
@@ -299,10 +262,10 @@ KQ_TEST(message_cannot_keep_it, "KQ-095 KQ-104",
 
 	make_watched(&w);
 	kq_unix_stream(over);
-	send_fd(over[1], w.kq);
+	fd_send(over[1], w.kq);
 	ASSERT_SYS(close(w.kq));
 	assert_dropped(&w);
-	back = receive_fd(over[0]);
+	back = fd_receive(over[0]);
 	assert_foreign(back);
 	ASSERT_SYS(close(back));
 }
@@ -315,8 +278,8 @@ KQ_TEST(owner_receives_its_own, "KQ-092",
 
 	make_watched(&w);
 	kq_unix_stream(over);
-	send_fd(over[1], w.kq);
-	back = receive_fd(over[0]);
+	fd_send(over[1], w.kq);
+	back = fd_receive(over[0]);
 	assert_works(back, &w);
 	ASSERT_SYS(close(w.kq));
 	assert_works(back, &w);
@@ -331,11 +294,11 @@ KQ_TEST(dead_owner_has_no_heir, "KQ-095",
 	kq_unix_stream(over);
 	child = kq_fork();
 	if (!child) {
-		send_fd(over[1], kq_new());
+		fd_send(over[1], kq_new());
 		_exit(0);
 	}
 	kq_reap(child);
-	kq = receive_fd(over[0]);
+	kq = fd_receive(over[0]);
 	assert_foreign(kq);
 	/* New processes are likely to reuse what the dead one had in memory. */
 	for (int i = 0; i < 50; i++) {
