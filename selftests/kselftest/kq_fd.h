@@ -223,10 +223,15 @@ struct fd_ring {
 	unsigned int *sq_tail, *sq_array, *sq_mask, *cq_head, *cq_tail, *cq_mask;
 	struct io_uring_cqe *cqes;
 	struct io_uring_sqe *sqes;
+	void *maps[3];
+	size_t sizes[3];
 };
 
 static inline void fd_ring_open(struct fd_ring *ring)
 {
+	static const off_t offsets[] = {
+		IORING_OFF_SQ_RING, IORING_OFF_CQ_RING, IORING_OFF_SQES,
+	};
 	struct io_uring_params params = { 0 };
 	char *sq, *cq;
 
@@ -234,18 +239,17 @@ static inline void fd_ring_open(struct fd_ring *ring)
 	if (ring->fd < 0 && (errno == ENOSYS || errno == EPERM))
 		KQ_SKIP("io_uring is not available in this kernel");
 	ASSERT_SYS(ring->fd);
-	sq = mmap(NULL, params.sq_off.array + params.sq_entries * 4,
-		  PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
-		  IORING_OFF_SQ_RING);
-	cq = mmap(NULL, params.cq_off.cqes +
-		  params.cq_entries * sizeof(struct io_uring_cqe),
-		  PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
-		  IORING_OFF_CQ_RING);
-	ring->sqes = mmap(NULL, params.sq_entries * sizeof(struct io_uring_sqe),
-			  PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd,
-			  IORING_OFF_SQES);
-	ASSERT_TRUE(sq != MAP_FAILED && cq != MAP_FAILED &&
-		    ring->sqes != MAP_FAILED);
+	ring->sizes[0] = params.sq_off.array + params.sq_entries * 4;
+	ring->sizes[1] = params.cq_off.cqes + params.cq_entries * sizeof(*ring->cqes);
+	ring->sizes[2] = params.sq_entries * sizeof(*ring->sqes);
+	for (int i = 0; i < 3; i++) {
+		ring->maps[i] = mmap(NULL, ring->sizes[i], PROT_READ | PROT_WRITE, MAP_SHARED,
+				     ring->fd, offsets[i]);
+		ASSERT_TRUE(ring->maps[i] != MAP_FAILED);
+	}
+	sq = ring->maps[0];
+	cq = ring->maps[1];
+	ring->sqes = ring->maps[2];
 	ring->sq_tail = (void *)(sq + params.sq_off.tail);
 	ring->sq_mask = (void *)(sq + params.sq_off.ring_mask);
 	ring->sq_array = (void *)(sq + params.sq_off.array);
@@ -253,6 +257,14 @@ static inline void fd_ring_open(struct fd_ring *ring)
 	ring->cq_tail = (void *)(cq + params.cq_off.tail);
 	ring->cq_mask = (void *)(cq + params.cq_off.ring_mask);
 	ring->cqes = (void *)(cq + params.cq_off.cqes);
+}
+
+/* The memory holds the ring as its number does. */
+static inline void fd_ring_free(struct fd_ring *ring)
+{
+	for (int i = 0; i < 3; i++)
+		ASSERT_SYS(munmap(ring->maps[i], ring->sizes[i]));
+	ASSERT_SYS(close(ring->fd));
 }
 
 /* Queues one request; the caller fills in what it is. */
@@ -298,7 +310,7 @@ static inline void fd_ring_close(int number, unsigned int flags)
 	sqe->flags = flags;
 	fd_ring_submit(&ring, 1);
 	result = fd_ring_result(&ring);
-	ASSERT_SYS(close(ring.fd));
+	fd_ring_free(&ring);
 	ASSERT_EQ(result, 0);
 }
 
