@@ -68,6 +68,45 @@ KQ_TEST(clear_fires_for_each_event, "KQ-099 KQ-062",
 	}
 }
 
+KQ_TEST(dispatch_waits_for_enable, "KQ-099",
+	"EV_DISPATCH: one event, silence until EV_ENABLE, then what is there by then")
+{
+	int outer = kq_new(), inner = new_with_users(3);
+
+	ASSERT_OK(watch(outer, inner, EV_DISPATCH));
+	for (int count = 1; count <= 3; count++) {
+		ASSERT_OK(kq_trigger(inner, count - 1));
+		if (count == 1)
+			ASSERT_EVENT(kq_one(outer), inner, EVFILT_READ, EV_ADD | EV_DISPATCH, 0, 1,
+				     (void *)1);
+		/* More may come, nobody is told. */
+		kq_fence(outer);
+	}
+	ASSERT_OK(kq_ctl(outer, inner, EVFILT_READ, EV_ENABLE, 0, 0, (void *)1));
+	ASSERT_EQ(kq_one(outer).data, 3);
+	kq_fence(outer);
+	ASSERT_EQ(kq_poll(inner, (struct kevent[4]){ 0 }, 4), 3);
+	ASSERT_OK(kq_ctl(outer, inner, EVFILT_READ, EV_ENABLE, 0, 0, (void *)1));
+	kq_fence(outer);
+	ASSERT_OK(kq_trigger(inner, 0));
+	ASSERT_EQ(kq_one(outer).data, 1);
+}
+
+KQ_TEST(oneshot_is_gone, "KQ-099",
+	"EV_ONESHOT: the edge goes with its event, so the other way round is no cycle then")
+{
+	int outer = kq_new(), inner = new_with_users(2);
+
+	ASSERT_OK(watch(outer, inner, EV_ONESHOT));
+	ASSERT_ERR(watch(inner, outer, 0), EINVAL);
+	ASSERT_OK(kq_trigger(inner, 0));
+	ASSERT_EQ(kq_one(outer).data, 1);
+	ASSERT_OK(kq_trigger(inner, 1));
+	kq_fence(outer);
+	ASSERT_OK(watch(inner, outer, 0));
+	ASSERT_ERR(watch(outer, inner, 0), EINVAL);
+}
+
 KQ_TEST(stale_inner_event, "KQ-099 KQ-061",
 	"an inner event gone before the look is no event of the outer queue")
 {

@@ -166,10 +166,49 @@ KQ_TEST_EACH(readable_after_seek, "KQ-098 KQ-131",
 	unlink(path);
 }
 
+/* Threads asleep in each call that waits for a descriptor to be readable. */
+
+static void sleep_in_poll(int kq)
+{
+	ASSERT_EQ(kq_await_poll(kq, POLLIN | POLLOUT), POLLIN);
+}
+
+static void sleep_in_select(int kq)
+{
+	fd_set in, except;
+
+	FD_ZERO(&in);
+	FD_SET(kq, &in);
+	except = in;
+	ASSERT_EQ(select(kq + 1, &in, NULL, &except, NULL), 1);
+	ASSERT_TRUE(FD_ISSET(kq, &in));
+}
+
+static void sleep_in_epoll(int kq)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT };
+	int fd = ASSERT_SYS(epoll_create1(0));
+
+	ASSERT_SYS(epoll_ctl(fd, EPOLL_CTL_ADD, kq, &event));
+	ASSERT_EQ(epoll_wait(fd, &event, 1, -1), 1);
+	ASSERT_EQ(event.events, EPOLLIN);
+	ASSERT_SYS(close(fd));
+}
+
+static const struct sleeper {
+	const char *name;
+	void (*sleep)(int kq);
+	int call;
+} sleepers[] = {
+	{ "poll", sleep_in_poll, SYS_poll },
+	{ "select", sleep_in_select, SYS_pselect6 },
+	{ "epoll", sleep_in_epoll, SYS_epoll_wait },
+};
+
 struct poller {
+	const struct sleeper *sleeper;
 	int kq;
 	volatile pid_t tid;
-	short revents;
 };
 
 static void *poll_queue(void *argument)
@@ -177,37 +216,43 @@ static void *poll_queue(void *argument)
 	struct poller *poller = argument;
 
 	poller->tid = kq_gettid();
-	poller->revents = kq_await_poll(poller->kq, POLLIN | POLLOUT);
+	poller->sleeper->sleep(poller->kq);
 	return NULL;
 }
 
-KQ_TEST(event_wakes_poll, "KQ-098", "an event wakes a thread asleep in poll")
+static pthread_t start_poller(struct poller *poller)
 {
-	struct poller poller = { .kq = kq_new() };
+	pthread_t thread = kq_thread(poll_queue, poller);
+
+	kq_await_sleeper(&poller->tid, poller->sleeper->call);
+	return thread;
+}
+
+KQ_TEST_EACH(event_wakes, "KQ-098", "an event wakes a thread asleep until the queue is readable",
+	     sleepers)
+{
+	struct poller poller = { .sleeper = variant, .kq = kq_new() };
 	pthread_t thread;
 
 	ASSERT_OK(kq_add(poller.kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
-	thread = kq_thread(poll_queue, &poller);
-	kq_await_sleeper(&poller.tid, SYS_poll);
+	thread = start_poller(&poller);
 	ASSERT_OK(kq_trigger(poller.kq, 1));
 	kq_join(thread);
-	ASSERT_EQ(poller.revents, POLLIN);
 }
 
-KQ_TEST(registration_wakes_poll, "KQ-098 KQ-080",
-	"EV_ADD of a true condition wakes a thread asleep in poll")
+KQ_TEST_EACH(registration_wakes, "KQ-098 KQ-080",
+	     "EV_ADD of a true condition wakes a thread asleep until the queue is readable",
+	     sleepers)
 {
-	struct poller poller = { .kq = kq_new() };
+	struct poller poller = { .sleeper = variant, .kq = kq_new() };
 	pthread_t thread;
 	int fds[2];
 
 	kq_pipe(fds);
 	kq_write(fds[1], "x", 1);
-	thread = kq_thread(poll_queue, &poller);
-	kq_await_sleeper(&poller.tid, SYS_poll);
+	thread = start_poller(&poller);
 	ASSERT_OK(kq_add(poller.kq, fds[0], EVFILT_READ, 0, 0, 0, NULL));
 	kq_join(thread);
-	ASSERT_EQ(poller.revents, POLLIN);
 }
 
 KQ_TEST(each_event_is_an_edge, "KQ-098",
@@ -224,6 +269,75 @@ KQ_TEST(each_event_is_an_edge, "KQ-098",
 		ASSERT_EQ(kq_one(kq).ident, 1);
 		kq_none(kq);
 	}
+}
+
+/* Threads that share an epoll on the queue, and take what is there when it wakes them. */
+
+#define CREW	4
+
+struct crew {
+	int kq, epoll, end;
+	unsigned int taken;
+};
+
+static void *take_events(void *argument)
+{
+	struct crew *crew = argument;
+	struct epoll_event event;
+	struct kevent record;
+
+	for (;;) {
+		ASSERT_EQ(epoll_wait(crew->epoll, &event, 1, -1), 1);
+		if (event.data.fd == crew->end)
+			return NULL;
+		ASSERT_EQ(event.events, EPOLLIN);
+		for (int count; (count = kq_poll(crew->kq, &record, 1)); ) {
+			ASSERT_EQ(count, 1);
+			ASSERT_EQ(record.data, 0);
+			__atomic_fetch_add(&crew->taken, 1, __ATOMIC_SEQ_CST);
+		}
+	}
+}
+
+static const struct {
+	const char *name;
+	unsigned int events;
+} triggers[] = {
+	{ "level", EPOLLIN },
+	{ "edge", EPOLLIN | EPOLLET },
+	{ "exclusive", EPOLLIN | EPOLLEXCLUSIVE },
+};
+
+KQ_TEST_EACH(epoll_of_a_crew, "KQ-098",
+	     "of threads that share an epoll one takes each event of the queue, none is lost",
+	     triggers)
+{
+	struct epoll_event event = { .events = variant->events };
+	struct crew crew = { .kq = kq_new(), .epoll = ASSERT_SYS(epoll_create1(0)) };
+	long long start = kq_now();
+	pthread_t threads[CREW];
+	int end[2];
+
+	ASSERT_OK(kq_add(crew.kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
+	event.data.fd = crew.kq;
+	ASSERT_SYS(epoll_ctl(crew.epoll, EPOLL_CTL_ADD, crew.kq, &event));
+	kq_pipe(end);
+	crew.end = end[0];
+	event.data.fd = end[0];
+	event.events = EPOLLIN;
+	ASSERT_SYS(epoll_ctl(crew.epoll, EPOLL_CTL_ADD, end[0], &event));
+	for (int i = 0; i < CREW; i++)
+		threads[i] = kq_thread(take_events, &crew);
+	for (unsigned int round = 1; kq_more(round, 1000, start); round++) {
+		ASSERT_OK(kq_trigger(crew.kq, 1));
+		while (__atomic_load_n(&crew.taken, __ATOMIC_SEQ_CST) < round)
+			sched_yield();
+		ASSERT_EQ(crew.taken, round);
+	}
+	kq_write(end[1], "x", 1);
+	for (int i = 0; i < CREW; i++)
+		kq_join(threads[i]);
+	kq_none(crew.kq);
 }
 
 KQ_TEST(nonblock_is_ignored, "KQ-098",
