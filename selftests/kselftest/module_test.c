@@ -71,7 +71,8 @@ KQ_TEST(in_use_does_not_unload, "", "an open queue keeps the module")
 
 /* What is nobody's business. */
 
-#define KERNEL_START	0xffff800000000000ull	/* x86-64: the upper half of all addresses */
+/* x86-64: the upper half of all addresses, with five levels of page tables. */
+#define KERNEL_START	0xff00000000000000ull
 
 /*
  * No number in it is an address of the kernel, in either base. What a caller
@@ -115,10 +116,11 @@ static int assert_file_clean(const char *path, const char *text)
 /* A queue with a knote of each filter there is: how many. */
 static int fill_queue(int kq)
 {
-	int fds[2], file, child_turn, count = 0;
-	pid_t child = proc_idle(&child_turn);
-	int inner = kq_new();
+	int fds[2], file, inner = kq_new(), count = 0;
+	pid_t child = kq_fork();
 
+	while (!child)
+		pause();
 	kq_unix_stream(fds);
 	file = ASSERT_SYS(open("/tmp", O_RDONLY | O_DIRECTORY));
 	const struct {
