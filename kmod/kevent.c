@@ -229,7 +229,7 @@ static int kq_timeout(struct kq_call *call)
 	if (args->timeout && !timespec64_valid(&ts))
 		return -EINVAL;
 	if (args->state & KQ_STATE_DEADLINE) {
-		call->deadline = clamp_t(s64, args->deadline, 0, KTIME_MAX);
+		call->deadline = min_t(u64, args->deadline, KTIME_MAX);
 	} else if (args->timeout && ts.tv_sec <= KQ_SEC_FOREVER) {
 		if (!ts.tv_sec && !ts.tv_nsec)
 			call->poll = true;

@@ -507,3 +507,17 @@ KQ_TEST(restart_state, "", "a block that says so is neither applied nor timed ag
 	ASSERT_GE(kq_now(), call.deadline);
 	ASSERT_ERR(kq_del(kq, 1, EVFILT_USER), ENOENT);
 }
+
+KQ_TEST(far_deadline, "", "a deadline beyond what the clock counts is never reached")
+{
+	struct kq_event event;
+	struct kq_kevent call = collect_call(&event, sizeof(event));
+	int kq = kq_new();
+
+	ASSERT_OK(kq_add(kq, 1, EVFILT_TIMER, EV_ONESHOT, 0, 50, NULL));
+	call.flags = 0;
+	call.state = KQ_STATE_CHANGED | KQ_STATE_DEADLINE;
+	call.deadline = ~0ull;
+	ASSERT_EQ(raw(kq, &call), 1);
+	ASSERT_EQ(event.filter, EVFILT_TIMER);
+}
