@@ -47,6 +47,7 @@ static void kq_free(struct work_struct *work)
 
 	kq_index_free(kq);
 	mem_cgroup_put(kq->memcg);
+	put_pid(kq->pid);
 	kq_user_put(kq->user);
 	kfree(kq);
 	kq_unpin();
@@ -86,6 +87,7 @@ static int kq_open(struct inode *inode, struct file *file)
 	if (err)
 		goto err_charge;
 	kq->memcg = kqc_memcg_get();
+	kq->pid = get_pid(task_tgid(current));
 	raw_spin_lock_init(&kq->lock);
 	INIT_LIST_HEAD(&kq->ready);
 	INIT_LIST_HEAD(&kq->recheck);

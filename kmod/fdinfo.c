@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* /proc/PID/fdinfo/N of a queue: its knotes, one line each, no kernel addresses. */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
@@ -133,6 +137,21 @@ static void kq_show_notes(struct seq_file *m, struct kq *kq)
 	}
 }
 
+/*
+ * Who has got a descriptor of the queue is not told what its owner watches: that
+ * takes to be the owner, or, where the owner is visible, to be its user or to have
+ * the right to look at any process.
+ */
+static bool kq_fdinfo_allowed(const struct kq *kq)
+{
+	if (READ_ONCE(kq->files) == current->files)
+		return true;
+	if (!pid_nr_ns(kq->pid, task_active_pid_ns(current)))
+		return false;
+	return kq_user_is(kq->user, current_euid()) ||
+	       ns_capable_noaudit(&init_user_ns, CAP_SYS_PTRACE);
+}
+
 /**
  * kq_show_fdinfo() - the lines of one queue
  * @m: where they go
@@ -142,6 +161,10 @@ void kq_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct kq *kq = kq_from_file(file);
 
+	if (!kq_fdinfo_allowed(kq)) {
+		seq_puts(m, "kqueue: of another process\n");
+		return;
+	}
 	seq_printf(m, "kqueue: ready=%u%s\n", READ_ONCE(kq->nready), kq->dead ? " dead" : "");
 	kq_show_user(m, kq);
 	kq_show_fds(m, kq);

@@ -191,6 +191,7 @@
 #include <linux/siphash.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -465,6 +466,7 @@ struct kq_waiter {
  * @owner: [i] the owner's entry in fork.c
  * @copied: under the lock of that: KQ_SETUP_CPONFORK
  * @user: [i] whom it and its knotes are charged to
+ * @pid: [i] process that opened it, referenced
  * @memcg: [i] memory cgroup of the process that opened it, referenced
  * @freework: frees it, after a grace period: the end of @pollwork's own code
  *            still looks at it
@@ -508,6 +510,7 @@ struct kq {
 	struct kq_owner *owner;
 	bool copied;
 	struct kq_user *user;
+	struct pid *pid;
 	struct mem_cgroup *memcg;
 	struct rcu_work freework;
 };
@@ -560,6 +563,7 @@ enum kq_limit {
 int kq_limits_init(void);
 void kq_limits_exit(void);
 struct kq_user *kq_user_get(void);
+bool kq_user_is(const struct kq_user *user, kuid_t uid);
 void kq_user_put(struct kq_user *user);
 int kq_charge(struct kq_user *user, enum kq_limit which);
 void kq_uncharge(struct kq_user *user, enum kq_limit which);

@@ -97,6 +97,18 @@ void kq_user_put(struct kq_user *user)
 }
 
 /**
+ * kq_user_is() - whose are these counts?
+ * @user: the user
+ * @uid: somebody
+ *
+ * Return: true if it is the same.
+ */
+bool kq_user_is(const struct kq_user *user, kuid_t uid)
+{
+	return uid_eq(user->uid, uid);
+}
+
+/**
  * kq_charge() - one more of what is limited
  * @user: who
  * @which: what; any context but hard interrupts

@@ -225,3 +225,49 @@ KQ_TEST(log_shows_no_address, "",
 	ASSERT_EQ(errno, EAGAIN);
 	ASSERT_GT(lines, 0);
 }
+
+/* In a pid namespace of its own, with the queue of somebody outside. */
+KQ_TEST(fdinfo_shows_no_foreign_process, "",
+	"the fdinfo of a queue that was passed into a pid namespace names no process outside")
+{
+	int kq = kq_new(), over[2], turn, child_turn, said;
+	pid_t reader, child = proc_idle(&child_turn);
+
+	kq_unix_stream(over);
+	if (unshare(CLONE_NEWPID))
+		KQ_SKIP("needs root for a pid namespace");
+	reader = proc_fork(&turn);
+	if (!reader) {
+		user_mount_proc(NULL);
+		kq = fd_receive(over[0]);
+		count_knotes(kq, "filter=proc ", &said);
+		ASSERT_EQ(said, 0);
+		_exit(0);
+	}
+	ASSERT_OK(proc_add(kq, child, NOTE_EXIT));
+	count_knotes(kq, "filter=proc ", &said);
+	ASSERT_EQ(said, 1);
+	fd_send(over[1], kq);
+	kq_reap(reader);
+}
+
+KQ_TEST(fdinfo_is_not_for_receivers, "KQ-095",
+	"the fdinfo of a queue that was passed to another user lists nothing")
+{
+	static const struct user user = { USER_A, USER_A, 0 };
+	int kq = kq_new(), said;
+	pid_t reader;
+
+	ASSERT_OK(kq_add(kq, 1, EVFILT_USER, 0, 0, 0, (void *)0xbeef));
+	reader = ASSERT_SYS((pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL));
+	if (!reader) {
+		/* With a copy of the table, as if it had come in a message. */
+		ASSERT_SYS(unshare(CLONE_FILES));
+		ASSERT_EQ(count_knotes(kq, "udata=0xbeef", &said), 1);
+		user_become(&user);
+		ASSERT_EQ(count_knotes(kq, "udata=0xbeef", &said), 0);
+		_exit(0);
+	}
+	kq_reap(reader);
+	ASSERT_EQ(count_knotes(kq, "udata=0xbeef", &said), 1);
+}
