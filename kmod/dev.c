@@ -89,6 +89,7 @@ static int kq_open(struct inode *inode, struct file *file)
 	kq->memcg = kqc_memcg_get();
 	kq->pid = get_pid(task_tgid(current));
 	raw_spin_lock_init(&kq->lock);
+	mutex_init(&kq->copying);
 	INIT_LIST_HEAD(&kq->ready);
 	INIT_LIST_HEAD(&kq->recheck);
 	INIT_LIST_HEAD(&kq->waiters);

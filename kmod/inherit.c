@@ -8,6 +8,7 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -184,7 +185,7 @@ static int kq_copy_knote(struct kq *to, struct kq_knote *kn, struct kq_drops *dr
  *
  * Return: 0; -ENOMEM, -EINTR (being killed), -EBADF (the parent's queue has gone).
  */
-static int kq_copy(struct kq *to, struct kq *from)
+static int kq_copy_locked(struct kq *to, struct kq *from)
 {
 	static atomic64_t walks = ATOMIC64_INIT(0);
 	struct kq_drops drops = { .list = LLIST_HEAD_INIT(drops.list) };
@@ -226,6 +227,18 @@ static int kq_copy(struct kq *to, struct kq *from)
 		cond_resched();
 	}
 	kq_drops_flush(&drops);
+	return err;
+}
+
+/* Where a walk has been is written on the notes: one child at a time. */
+static int kq_copy(struct kq *to, struct kq *from)
+{
+	int err;
+
+	if (mutex_lock_killable(&from->copying))
+		return -EINTR;
+	err = kq_copy_locked(to, from);
+	mutex_unlock(&from->copying);
 	return err;
 }
 

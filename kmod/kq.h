@@ -19,6 +19,8 @@
  *
  * LOCKS, outer to inner
  *
+ *  0. kq->copying      mutex, one per queue: held by the child that copies the
+ *                      queue, which holds nothing else when it takes it.
  *  1. kqh_mark_mutex   mutex, global: find, add and destroy of inode marks.
  *     kq_nest_mutex    mutex, global: the graph of queues watching queues. Never
  *                      held together with kqh_mark_mutex.
@@ -187,6 +189,7 @@
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/llist.h>
+#include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/siphash.h>
 #include <linux/spinlock.h>
@@ -394,7 +397,8 @@ struct kq_extra {
  * @kn: the knote
  * @ident: [i] the number
  * @hash: [q] kq->idents
- * @walk: [q] the last walk of inherit.c that came here
+ * @walk: [q] the last walk of inherit.c that came here; there is one at a time,
+ *        see kq->copying
  */
 struct kq_note {
 	struct kq_knote kn;
@@ -465,6 +469,7 @@ struct kq_waiter {
  * @refs: the open file, every kq_fd, and @pollwork while it is queued
  * @owner: [i] the owner's entry in fork.c
  * @copied: under the lock of that: KQ_SETUP_CPONFORK
+ * @copying: one child copies at a time
  * @user: [i] whom it and its knotes are charged to
  * @pid: [i] process that opened it, referenced
  * @memcg: [i] memory cgroup of the process that opened it, referenced
@@ -509,6 +514,7 @@ struct kq {
 	refcount_t refs;
 	struct kq_owner *owner;
 	bool copied;
+	struct mutex copying; /* makes one child wait while another one copies */
 	struct kq_user *user;
 	struct pid *pid;
 	struct mem_cgroup *memcg;
