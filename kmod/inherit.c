@@ -222,6 +222,8 @@ static int kq_copy_locked(struct kq *to, struct kq *from)
 		kq_flux_begin(kn, true);
 		raw_spin_unlock_irq(&from->lock);
 		err = kq_copy_knote(to, kn, &drops);
+		if (!err && fatal_signal_pending(current))
+			err = -EINTR;
 		if (err)
 			break;
 		cond_resched();
