@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 #include <linux/sysctl.h>
 #include <linux/user_namespace.h>
+#include <linux/workqueue.h>
 
 #include "kq.h"
 
@@ -96,6 +97,23 @@ void kq_user_put(struct kq_user *user)
 	mutex_unlock(&kq_users_lock);
 }
 
+/* What is to be said, written once a minute by the one whom the rate limit lets through. */
+static struct {
+	kuid_t uid;
+	enum kq_limit which;
+	unsigned long limit;
+} kq_reached;
+
+/* A console has locks of its own, under which it wakes those who watch it. */
+static void kq_limit_say(struct work_struct *work)
+{
+	pr_notice("user %u has reached fs.kqueue.%s = %lu\n",
+		  from_kuid(&init_user_ns, kq_reached.uid),
+		  kq_limit_files[kq_reached.which].procname, kq_reached.limit);
+}
+
+static DECLARE_WORK(kq_limit_worker, kq_limit_say);
+
 /**
  * kq_user_is() - whose are these counts?
  * @user: the user
@@ -123,10 +141,13 @@ int kq_charge(struct kq_user *user, enum kq_limit which)
 	if ((unsigned long)atomic_long_inc_return(&user->used[which]) <= limit)
 		return 0;
 	atomic_long_dec(&user->used[which]);
-	if (__ratelimit(&rate))
-		pr_notice("user %u has reached fs.kqueue.%s = %lu\n",
-			  from_kuid(&init_user_ns, user->uid), kq_limit_files[which].procname,
-			  limit);
+	if (__ratelimit(&rate)) {
+		kq_reached.uid = user->uid;
+		kq_reached.which = which;
+		kq_reached.limit = limit;
+		/* Not here: the caller may hold a queue's lock. */
+		queue_work(kq_wq, &kq_limit_worker);
+	}
 	return -ENOMEM;
 }
 
