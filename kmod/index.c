@@ -182,6 +182,32 @@ struct kq_note *kq_index_note(struct kq *kq, u8 filter, u64 ident, bool aside)
 }
 
 /**
+ * kq_index_crowded() - are as many notes of an ident set aside as there may be?
+ * @kq: queue, locked
+ * @filter: row of the filter
+ * @ident: the number
+ *
+ * A chain is short because its idents differ; those set aside are of one ident,
+ * and a program can have numbers of processes used again as often as it likes.
+ *
+ * Return: true if no further one may come.
+ */
+bool kq_index_crowded(struct kq *kq, u8 filter, u64 ident)
+{
+	struct kq_note *note;
+	u32 bucket, n = 0;
+
+	lockdep_assert_held(&kq->lock);
+	if (!kq->nbuckets)
+		return false;
+	bucket = kq_bucket_of(kq, kq_ident_hash(kq, filter, ident));
+	hlist_for_each_entry(note, kq_index_bucket(kq, bucket), hash)
+		n += note->ident == ident && note->kn.filter == filter &&
+		     (note->kn.status & KN_ASIDE);
+	return n >= KQ_MAX_ASIDE;
+}
+
+/**
  * kq_index_reserve_note() - make room for one more note
  * @kq: queue, not locked
  *

@@ -50,13 +50,14 @@ static struct kq_heir *kq_heir_get(struct list_head *heirs, struct file *file)
 	heir = kmalloc(sizeof(*heir), GFP_KERNEL_ACCOUNT);
 	if (!heir)
 		return ERR_PTR(-ENOMEM);
-	heir->to = dentry_open(&file->f_path, file->f_flags, current_cred());
+	heir->to = kqc_dentry_open(&file->f_path, file->f_flags);
 	if (IS_ERR(heir->to)) {
 		err = PTR_ERR(heir->to);
 		kfree(heir);
 		return ERR_PTR(err);
 	}
 	kq_owner_copies(kq_from_file(heir->to), true);
+	kq_from_file(heir->to)->origin = file;
 	heir->from = get_file(file);
 	list_add_tail(&heir->link, heirs);
 	return heir;
@@ -170,12 +171,12 @@ relax:
 }
 
 /* Copies one knote, in flux in its queue. Return: 0, also if it cannot be had here; -ENOMEM. */
-static int kq_copy_knote(struct kq *to, struct kq_knote *kn, struct kq_drops *drops)
+static int kq_copy_knote(struct kq *to, struct kq_knote *kn, bool quiet, struct kq_drops *drops)
 {
 	int err = kq_register_copy(to, kn, drops);
 
 	raw_spin_lock_irq(&kn->kq->lock);
-	kq_knote_release(kn, drops);
+	kq_knote_release(kn, quiet, drops);
 	return err == -ENOMEM || err == -EINTR ? err : 0;
 }
 
@@ -190,8 +191,8 @@ static int kq_copy_locked(struct kq *to, struct kq *from)
 	static atomic64_t walks = ATOMIC64_INIT(0);
 	struct kq_drops drops = { .list = LLIST_HEAD_INIT(drops.list) };
 	struct kq_walk walk = { .id = atomic64_inc_return(&walks) };
+	bool relax, quiet;
 	struct kq_knote *kn;
-	bool relax;
 	int err = 0;
 
 	for (;;) {
@@ -219,9 +220,11 @@ static int kq_copy_locked(struct kq *to, struct kq *from)
 			walk.row = kn->filter;
 		else
 			kq_knote_note(kn)->walk = walk.id;
+		/* That it was looked at is no news to the parent. */
+		quiet = kn->status & KN_QUIET;
 		kq_flux_begin(kn, true);
 		raw_spin_unlock_irq(&from->lock);
-		err = kq_copy_knote(to, kn, &drops);
+		err = kq_copy_knote(to, kn, quiet, &drops);
 		if (!err && fatal_signal_pending(current))
 			err = -EINTR;
 		if (err)

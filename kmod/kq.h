@@ -469,6 +469,7 @@ struct kq_waiter {
  * @refs: the open file, every kq_fd, and @pollwork while it is queued
  * @owner: [i] the owner's entry in fork.c
  * @copied: under the lock of that: KQ_SETUP_CPONFORK
+ * @origin: of a copy, while its knotes are made: the parent's file; compared only
  * @copying: one child copies at a time
  * @user: [i] whom it and its knotes are charged to
  * @pid: [i] process that opened it, referenced
@@ -514,6 +515,7 @@ struct kq {
 	refcount_t refs;
 	struct kq_owner *owner;
 	bool copied;
+	const struct file *origin;
 	struct mutex copying; /* makes one child wait while another one copies */
 	struct kq_user *user;
 	struct pid *pid;
@@ -601,6 +603,7 @@ struct kq_fd *kq_index_fd(struct kq *kq, u32 fd);
 int kq_index_reserve_fd(struct kq *kq, u32 fd);
 void kq_index_set_fd(struct kq *kq, u32 fd, struct kq_fd *kfd);
 struct kq_note *kq_index_note(struct kq *kq, u8 filter, u64 ident, bool aside);
+bool kq_index_crowded(struct kq *kq, u8 filter, u64 ident);
 int kq_index_reserve_note(struct kq *kq);
 bool kq_index_add_note(struct kq *kq, struct kq_note *note);
 void kq_index_del_note(struct kq *kq, struct kq_note *note);
@@ -638,7 +641,8 @@ int kq_note_enter(struct kq_note *note);
 /* remove.c: the ends of knotes */
 void kq_knote_bury(struct kq_knote *kn, struct kq_drops *drops);
 void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops);
-bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops) __releases(&kn->kq->lock);
+bool kq_knote_release(struct kq_knote *kn, bool quiet, struct kq_drops *drops)
+	__releases(&kn->kq->lock);
 void kq_clear(struct kq *kq);
 
 /* scan.c */

@@ -31,6 +31,12 @@
 #define KQ_MIN_USER_TIMERS	65536ul
 #define KQ_MIN_USER_QUEUES	4096ul
 
+/* Notes of one ident that wait to be told, while the ident names another object. */
+#define KQ_MAX_ASIDE		64
+
+/* Watches of one user on one process whose status that user may not see. */
+#define KQ_MAX_FOREIGN		64
+
 /* A slot that stays wrong this long after a look was a close nobody told us. */
 #define KQ_MISSED_AFTER	HZ
 

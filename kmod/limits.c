@@ -65,21 +65,24 @@ static struct ctl_table_header *kq_limit_header;
 struct kq_user *kq_user_get(void)
 {
 	kuid_t uid = current_uid();
-	struct kq_user *user;
+	struct kq_user *user, *fresh;
 
+	/* Not under the lock: a cgroup that is full would make everybody wait. */
+	fresh = kzalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	if (!fresh)
+		return NULL;
+	fresh->uid = uid;
 	mutex_lock(&kq_users_lock);
 	hash_for_each_possible(kq_users, user, hash, __kuid_val(uid))
 		if (uid_eq(user->uid, uid))
 			goto out;
-	user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
-	if (user) {
-		user->uid = uid;
-		hash_add(kq_users, &user->hash, __kuid_val(uid));
-	}
+	user = fresh;
+	fresh = NULL;
+	hash_add(kq_users, &user->hash, __kuid_val(uid));
 out:
-	if (user)
-		user->queues++;
+	user->queues++;
 	mutex_unlock(&kq_users_lock);
+	kfree(fresh);
 	return user;
 }
 

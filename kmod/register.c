@@ -80,7 +80,7 @@ static int kq_change_settle(struct kq_knote *kn, const struct kq_change *c)
 	/* Whoever uses the wait queues waits for the one that is busy. */
 	if (kq_knote_is_fd(kn) && c->ops->wakes && (kq_knote_fd(kn)->state & KFD_BUSY))
 		kq_knote_fd(kn)->state ^= KFD_BUSY | KFD_POLLED;
-	return kq_knote_release(kn, c->drops) ? 0 : -EBADF;
+	return kq_knote_release(kn, false, c->drops) ? 0 : -EBADF;
 }
 
 /* The end of every change that leaves the knote in place. */
@@ -137,15 +137,17 @@ static int kq_copy_done(struct kq_knote *kn, const struct kq_change *c)
 	return kq_change_settle(kn, c);
 }
 
-/* Is this the file that the copied knote watches? Queues are replaced by their copies. */
+/* Is this the file that the copied knote watches, or the copy of that queue? */
 static int kq_check_copy(struct kq_knote *kn, struct kq_knote *from)
 {
-	struct kq_fd *kfd;
+	const struct file *file;
 
 	if (!kq_knote_is_fd(kn))
 		return 0;
-	kfd = kq_knote_fd(kn);
-	return kfd->file == kq_knote_fd(from)->file || kfd->kind == KQ_KIND_QUEUE ? 0 : -EBADF;
+	file = kq_knote_fd(kn)->file;
+	if (kq_knote_fd(kn)->kind == KQ_KIND_QUEUE)
+		file = kq_from_file(file)->origin;
+	return file == kq_knote_fd(from)->file ? 0 : -EBADF;
 }
 
 /* May the filter watch this file? O_PATH may have come with another filter. */
@@ -227,7 +229,7 @@ static int kq_modify(struct kq_knote *kn, const struct kq_change *c)
 		err = c->ops->touch(kn, ev);
 	if (err) {
 		raw_spin_lock_irq(&kq->lock);
-		kq_knote_release(kn, c->drops);
+		kq_knote_release(kn, false, c->drops);
 		return err;
 	}
 	if (!(ev->flags & EV_KEEPUDATA)) {
@@ -443,6 +445,8 @@ int kq_note_enter(struct kq_note *note)
 		older = kq_index_note(kq, note->kn.filter, note->ident, false);
 		if (kq->dead)
 			err = -EBADF;
+		else if (kq_index_crowded(kq, note->kn.filter, note->ident))
+			err = -ENOMEM;
 		else
 			err = kq_note_begin(note);
 		if (!err && older && !(note->kn.status & KN_ASIDE))
@@ -561,8 +565,12 @@ again:
 		goto again;
 	case KQ_CLAIM_ASIDE:
 		raw_spin_lock_irq(&kq->lock);
-		kq_note_set_aside(note);
-		kq_knote_release(&note->kn, c->drops);
+		err = kq_index_crowded(kq, -ev->filter, ev->ident) ? -ENOMEM : 0;
+		if (!err)
+			kq_note_set_aside(note);
+		kq_knote_release(&note->kn, false, c->drops);
+		if (err)
+			return err;
 		goto again;
 	}
 	if (ev->flags & EV_DELETE) {

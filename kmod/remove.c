@@ -35,11 +35,12 @@ void kq_knote_bury(struct kq_knote *kn, struct kq_drops *drops)
 /**
  * kq_knote_release() - end flux, and bury the knote if it died meanwhile
  * @kn: knote in flux, queue locked by raw_spin_lock_irq(); is unlocked
+ * @quiet: see kq_flux_end()
  * @drops: where a watched file goes
  *
  * Return: false if it died.
  */
-bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops)
+bool kq_knote_release(struct kq_knote *kn, bool quiet, struct kq_drops *drops)
 	__releases(&kn->kq->lock)
 {
 	struct kq *kq = kn->kq;
@@ -49,7 +50,7 @@ bool kq_knote_release(struct kq_knote *kn, struct kq_drops *drops)
 		died = kq_knote_fd(kn)->state & KFD_DEAD;
 	else
 		died = kn->status & KN_DEAD;
-	if (kq_flux_end(kn, false)) {
+	if (kq_flux_end(kn, quiet)) {
 		raw_spin_unlock_irq(&kq->lock);
 		kq_knote_bury(kn, drops);
 	} else {
@@ -83,7 +84,7 @@ void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops)
 		kq_knote_end(kn);
 		kn->status |= KN_DEAD;
 	}
-	kq_knote_release(kn, drops);
+	kq_knote_release(kn, false, drops);
 }
 
 /**

@@ -330,7 +330,7 @@ void kq_recheck(struct kq *kq, struct kq_drops *drops, u64 walk, struct kq_glanc
 		raw_spin_lock_irq(&kq->lock);
 		if (ready)
 			kn->status |= KN_ACTIVE | KN_STRONG;
-		kq_knote_release(kn, drops);
+		kq_knote_release(kn, false, drops);
 		raw_spin_lock_irq(&kq->lock);
 		seen.returns++;
 		if (fatal_signal_pending(current))

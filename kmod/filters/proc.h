@@ -17,6 +17,7 @@
  *           of processes
  * @uid: real user of that process then
  * @privileged: it may see any status
+ * @foreign: it may not see the status of this process, going by users
  * @status: of wait(2), valid once NOTE_EXIT was posted or @exited is set
  * @exited: the process ended, all notes are posted
  */
@@ -27,6 +28,7 @@ struct kqf_process {
 	struct pid *watcher;
 	kuid_t uid;
 	bool privileged;
+	bool foreign;
 	u32 status;
 	bool exited;
 };

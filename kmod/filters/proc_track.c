@@ -33,6 +33,7 @@
  * @watcher: who registered, referenced
  * @uid: see struct kqf_process
  * @privileged: likewise
+ * @foreign: likewise
  * @ext: the parent's knote has extension words
  * @flags: words of the parent's knote when the child was made
  * @sfflags: likewise
@@ -53,6 +54,7 @@ struct kqf_fork {
 	struct pid *watcher;
 	kuid_t uid;
 	bool privileged;
+	bool foreign;
 	bool ext;
 	u16 flags;
 	u32 sfflags;
@@ -80,7 +82,9 @@ static void kqf_fork_put(struct kqf_fork *rec)
 /* A knote with the words of the parent's, in flux in its queue. */
 static struct kqf_proc *kqf_fork_knote(const struct kqf_fork *rec, pid_t nr, u32 status)
 {
-	struct kqf_proc *proc = kzalloc(sizeof(*proc), GFP_KERNEL_ACCOUNT);
+	/* Another user's process does not wait for the watcher's cgroup to find memory. */
+	gfp_t gfp = rec->foreign ? GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN : GFP_KERNEL_ACCOUNT;
+	struct kqf_proc *proc = kzalloc(sizeof(*proc), gfp);
 	struct kq_knote *kn;
 
 	if (!proc)
@@ -94,7 +98,7 @@ static struct kqf_proc *kqf_fork_knote(const struct kqf_fork *rec, pid_t nr, u32
 	kn->status = status;
 	proc->note.ident = nr;
 	if (rec->ext) {
-		kn->ext = kmemdup(rec->exts, sizeof(rec->exts), GFP_KERNEL_ACCOUNT);
+		kn->ext = kmemdup(rec->exts, sizeof(rec->exts), gfp);
 		if (!kn->ext)
 			goto err;
 	}
@@ -115,7 +119,7 @@ static void kqf_fork_release(struct kqf_proc *proc, bool active)
 	raw_spin_lock_irq(&kn->kq->lock);
 	if (active)
 		kn->status |= KN_ACTIVE | KN_STRONG;
-	kq_knote_release(kn, NULL);
+	kq_knote_release(kn, false, NULL);
 }
 
 /* The notice: delivered once, found by no change but EV_DELETE. */
@@ -147,6 +151,7 @@ static bool kqf_fork_follow(const struct kqf_fork *rec, pid_t nr)
 	watch->watcher = get_pid(rec->watcher);
 	watch->uid = rec->uid;
 	watch->privileged = rec->privileged;
+	watch->foreign = rec->foreign;
 	kqh_process_join(&watch->process, rec->child);
 	kqf_fork_release(proc, false);
 	return true;
@@ -217,6 +222,7 @@ void kqf_track(struct kqf_proc *proc, struct task_struct *child)
 	rec->watcher = get_pid(proc->watch.watcher);
 	rec->uid = proc->watch.uid;
 	rec->privileged = proc->watch.privileged;
+	rec->foreign = proc->watch.foreign;
 	rec->flags = READ_ONCE(kn->flags);
 	rec->sfflags = READ_ONCE(kn->sfflags);
 	rec->sdata = READ_ONCE(kn->sdata);

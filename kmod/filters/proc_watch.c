@@ -97,13 +97,45 @@ static bool kqf_privileged(struct task_struct *task)
 }
 
 /**
+ * struct kqf_count - foreign watches of one user on a process
+ * @user: whose
+ * @n: how many
+ */
+struct kqf_count {
+	const struct kq_user *user;
+	int n;
+};
+
+static void kqf_count_foreign(struct kqh_process *process, void *arg)
+{
+	struct kqf_process *watch = container_of(process, struct kqf_process, process);
+	struct kqf_count *count = arg;
+
+	count->n += watch->foreign && watch->kn->kq->user == count->user;
+}
+
+/*
+ * Each watch makes the process's forks slower. What its own user does to it is that
+ * user's business; of what others do there is a limit. Two who come at once may
+ * exceed it by one.
+ */
+static bool kqf_process_crowded(struct kqf_process *watch, struct pid *pid)
+{
+	struct kqf_count count = { .user = watch->kn->kq->user };
+
+	if (watch->foreign)
+		kqh_process_each(pid, kqf_count_foreign, &count);
+	return count.n >= KQ_MAX_FOREIGN;
+}
+
+/**
  * kqf_process_attach() - watch a process for the calling one
  * @watch: kn and process.ops are set
  * @pid: the process
  * @reaped: accept one that is not even a zombie any more
  *
  * Return: 0; -ESRCH if it has ended and NOTE_EXIT is not asked for, or was
- * reaped (KQ-185, KQ-186).
+ * reaped (KQ-185, KQ-186); -ENOMEM for too many watches on another user's process.
  */
 int kqf_process_attach(struct kqf_process *watch, struct pid *pid, bool reaped)
 {
@@ -114,8 +146,13 @@ int kqf_process_attach(struct kqf_process *watch, struct pid *pid, bool reaped)
 	watch->watcher = get_pid(task_tgid(current));
 	watch->uid = current_uid();
 	watch->privileged = task && kqf_privileged(task);
+	watch->foreign = task && !watch->privileged && !uid_eq(watch->uid, task_uid(task));
 	if (task)
 		put_task_struct(task);
+	if (kqf_process_crowded(watch, pid)) {
+		put_pid(watch->watcher);
+		return -ENOMEM;
+	}
 
 	kqh_process_join(&watch->process, pid);
 	rcu_read_lock();
@@ -149,7 +186,7 @@ bool kqf_process_same_view(const struct kqf_process *from)
  *
  * The child has the rights its parent had when it registered.
  *
- * Return: 0.
+ * Return: 0, or -ENOMEM as kqf_process_attach().
  */
 int kqf_process_inherit(struct kqf_process *watch, struct kqf_process *from)
 {
@@ -158,6 +195,11 @@ int kqf_process_inherit(struct kqf_process *watch, struct kqf_process *from)
 	watch->watcher = get_pid(task_tgid(current));
 	watch->uid = from->uid;
 	watch->privileged = from->privileged;
+	watch->foreign = from->foreign;
+	if (kqf_process_crowded(watch, from->process.pid)) {
+		put_pid(watch->watcher);
+		return -ENOMEM;
+	}
 	kqh_process_join(&watch->process, from->process.pid);
 	/* It may be long gone: then only the parent's watch knows how it ended. */
 	if (kqf_process_has_exited(from) && !atomic_xchg(&watch->process.ended, 1)) {

@@ -50,9 +50,8 @@ static void *fork_often(void *cpu)
 {
 	stay_on(*(const int *)cpu);
 	for (int i = 0; i < RACE_FORKS; i++) {
-		pid_t child;
-
 		long long start;
+		pid_t child;
 
 		pthread_barrier_wait(&race_start);
 		start = kq_now();
@@ -81,13 +80,8 @@ KQ_TEST_LIMIT(threads_fork_at_once, 60, "KQ-093",
 	maker = proc_fork(&turn);
 	if (!maker) {
 		proc_hear(turn);
-		for (int i = 0; i < RACE_CHILDREN; i++) {
-			pid_t child = vfork();
-
-			if (!child)
-				_exit(0);
-			kq_reap(child);
-		}
+		for (int i = 0; i < RACE_CHILDREN; i++)
+			kq_reap(proc_by_vfork(0));
 		proc_say(turn, 0);
 		proc_hear(turn);
 		_exit(0);

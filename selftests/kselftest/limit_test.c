@@ -371,6 +371,87 @@ KQ_TEST(tracked_children_count, "KQ-248 KQ-195", "a tracked child beyond the wat
 	limit_during("knotes", ROOM, track_at_limit, NULL);
 }
 
+/* What one user may do to the processes of others. */
+
+#define FOREIGN		64
+
+KQ_TEST(foreign_watches_are_limited, "KQ-183", "a user watches another's process 64 times, its own at will")
+{
+	int turns[2];
+	pid_t target = proc_fork(&turns[0]), watcher;
+
+	if (!target) {
+		user_become(&user_b);
+		proc_say(turns[0], 0);
+		_exit((int)proc_hear(turns[0]));
+	}
+	if (kq_await_poll(turns[0], POLLIN) & POLLHUP)
+		kq_reap(target);
+	proc_hear(turns[0]);
+	watcher = proc_fork(&turns[1]);
+	if (!watcher) {
+		user_become(&user_a);
+		for (int i = 0; i < FOREIGN; i++)
+			ASSERT_OK(proc_add(kq_new(), target, NOTE_TRACK));
+		for (int i = 0; i < FOREIGN; i++)
+			ASSERT_ERR(proc_add(kq_new(), target, NOTE_EXIT), ENOMEM);
+		for (int i = 0; i < FOREIGN + 10; i++)
+			ASSERT_OK(proc_add(kq_new(), getpid(), NOTE_EXIT));
+		proc_say(turns[1], 0);
+		_exit((int)proc_hear(turns[1]));
+	}
+	proc_hear(turns[1]);
+	/* Others are not the worse for it. */
+	ASSERT_OK(proc_add(kq_new(), target, NOTE_TRACK | NOTE_EXIT));
+	proc_say(turns[1], 0);
+	kq_reap(watcher);
+	proc_say(turns[0], 0);
+	kq_reap(target);
+}
+
+#define ASIDE		64
+#define SAME_PID	31234
+
+KQ_TEST(notices_of_one_number, "KQ-195 KQ-196", "only so many children of one number are noticed, then NOTE_TRACKERR")
+{
+	static struct kevent events[ASIDE + 10];
+	pid_t number = SAME_PID;
+	struct clone_args args = {
+		.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&number, .set_tid_size = 1,
+	};
+	int turn, kq = kq_new(), status, count, errors = 0;
+	pid_t maker, child;
+
+	if (getuid())
+		KQ_SKIP("needs root, to choose numbers of processes");
+	maker = proc_fork(&turn);
+	if (!maker) {
+		proc_hear(turn);
+		for (int i = 0; i < ASIDE + 20; i++) {
+			child = proc_clone3(&args);
+			if (!child)
+				_exit(0);
+			ASSERT_EQ(child, SAME_PID);
+			ASSERT_EQ(waitpid(child, &status, 0), child);
+		}
+		proc_say(turn, 0);
+		_exit((int)proc_hear(turn));
+	}
+	ASSERT_OK(proc_add(kq, maker, NOTE_TRACK));
+	proc_ask(turn);
+	/* Of each child there is the notice, and the knote that followed it. */
+	count = kq_collect(kq, events, ARRAY_SIZE(events));
+	ASSERT_GE(count, ASIDE / 2 + 1);
+	ASSERT_LE(count, ASIDE + 1);
+	for (int i = 0; i < count; i++) {
+		errors += events[i].fflags == NOTE_TRACKERR;
+		ASSERT_EQ(events[i].fflags, events[i].ident == SAME_PID ? NOTE_CHILD : NOTE_TRACKERR);
+	}
+	ASSERT_EQ(errors, 1);
+	proc_say(turn, 0);
+	kq_reap(maker);
+}
+
 /* Threads at the limit: never more than there is room for, and nothing is lost count of. */
 
 #define RACERS	4
