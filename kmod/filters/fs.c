@@ -34,22 +34,33 @@ static int kqf_fs_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 	return kqh_mounts_join(&fs->mounts);
 }
 
-/* What was not asked for when it was seen is forgotten; a mask of 0 asks for all. */
-static void kqf_fs_look(struct kq_knote *kn)
+/*
+ * What was not asked for when it was seen is forgotten; a mask of 0 asks for all.
+ *
+ * Return: 0, or -errno if the table cannot be read now, with nothing lost.
+ */
+static int kqf_fs_look(struct kq_knote *kn)
 {
 	struct kqf_fs *fs = kqf_fs(kn);
 	u32 seen;
+	int err;
 
-	/* Out of memory: the next change of the table, or of the knote, looks again. */
-	kqh_mounts_look(&fs->mounts, &seen);
+	err = kqh_mounts_look(&fs->mounts, &seen);
 	fs->seen |= kn->sfflags ? seen & kn->sfflags : seen;
+	return err;
 }
 
 /* What happened until now is judged by the old mask. */
 static int kqf_fs_touch(struct kq_knote *kn, const struct kq_event_ext *ev)
 {
-	kqf_fs_look(kn);
-	return kq_touch_words(kn, ev);
+	int err = kqf_fs_look(kn);
+
+	return err ? err : kq_touch_words(kn, ev);
+}
+
+static void kqf_fs_detach(struct kq_knote *kn)
+{
+	kqh_mounts_leave(&kqf_fs(kn)->mounts);
 }
 
 /* The process sees its own mounts; what was told of the parent's it is told too. */
@@ -59,14 +70,20 @@ static int kqf_fs_inherit(struct kq_knote *kn, struct kq_knote *from)
 
 	if (err)
 		return err;
-	kqf_fs_look(from);
+	err = kqf_fs_look(from);
+	if (err) {
+		kqf_fs_detach(kn);
+		return err;
+	}
 	kqf_fs(kn)->seen = kqf_fs(from)->seen;
 	return 0;
 }
 
 static bool kqf_fs_eval(struct kq_knote *kn, struct kq_result *res)
 {
-	kqf_fs_look(kn);
+	/* Out of memory: it stays queued, since nobody may ever tell of this change again. */
+	if (kqf_fs_look(kn))
+		kq_knote_activate(kn, true);
 	res->fflags = kqf_fs(kn)->seen;
 	return res->fflags;
 }
@@ -74,11 +91,6 @@ static bool kqf_fs_eval(struct kq_knote *kn, struct kq_result *res)
 static void kqf_fs_commit(struct kq_knote *kn, const struct kq_result *res)
 {
 	kqf_fs(kn)->seen = 0;
-}
-
-static void kqf_fs_detach(struct kq_knote *kn)
-{
-	kqh_mounts_leave(&kqf_fs(kn)->mounts);
 }
 
 const struct kq_filter_ops kqf_fs_ops = {
