@@ -30,7 +30,7 @@ static int kqf_proc_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 {
 	struct kqf_proc *proc = kqf_proc(kn);
 	struct pid *pid;
-	int err = -ESRCH;
+	int err;
 
 	if (!ev->ident || ev->ident > INT_MAX)
 		return -ESRCH;
@@ -40,7 +40,8 @@ static int kqf_proc_attach(struct kq_knote *kn, const struct kq_event_ext *ev)
 	kn->flags |= EV_CLEAR;
 	proc->watch.kn = kn;
 	proc->watch.process.ops = &kqf_proc_process_ops;
-	if (kqf_process_visible(pid))
+	err = kqf_process_visible(pid);
+	if (!err)
 		err = kqf_process_attach(&proc->watch, pid, false);
 	put_pid(pid);
 	return err;

@@ -59,7 +59,7 @@ void kqf_process_exited(struct kqh_process *process, struct task_struct *task);
 void kqf_process_detach(struct kqf_process *watch);
 
 /* proc_visible.c */
-bool kqf_process_visible(struct pid *pid);
+int kqf_process_visible(struct pid *pid);
 
 /* proc.c */
 extern const struct kqh_process_ops kqf_proc_process_ops;

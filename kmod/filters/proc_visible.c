@@ -16,27 +16,27 @@
 #include "proc.h"
 
 /* Without a usable /proc: the caller's own, or the right to look at all. */
-static bool kqf_process_owned(struct pid *pid)
+static int kqf_process_owned(struct pid *pid)
 {
 	struct task_struct *task = get_pid_task(pid, PIDTYPE_TGID);
 	const struct cred *cred;
 	bool owned;
 
 	if (!task)
-		return false;
+		return -ESRCH;
 	cred = get_task_cred(task);
 	owned = uid_eq(current_uid(), cred->uid) ||
 		ns_capable_noaudit(cred->user_ns, CAP_SYS_PTRACE);
 	put_cred(cred);
 	put_task_struct(task);
-	return owned;
+	return owned ? 0 : -ESRCH;
 }
 
 /*
  * Looks the process up in a mounted /proc, by its number in the namespace that
  * shows. Whatever is mounted below is not what the administrator decided on.
  */
-static bool kqf_process_listed(struct pid *pid, const struct path *proc)
+static int kqf_process_listed(struct pid *pid, const struct path *proc)
 {
 	const struct proc_fs_info *info = proc_sb_info(proc->dentry->d_sb);
 	char name[sizeof("/proc/2147483647/stat")];
@@ -46,38 +46,42 @@ static bool kqf_process_listed(struct pid *pid, const struct path *proc)
 	int err;
 
 	if (!nr)
-		return false;
+		return -ESRCH;
 	snprintf(name, sizeof(name), "/proc/%d/stat", nr);
 	err = kern_path(name, 0, &path);
+	if (err == -EPERM && info->hide_pid == HIDEPID_NO_ACCESS)
+		return 0;
 	if (err)
-		return err == -EPERM && info->hide_pid == HIDEPID_NO_ACCESS;
+		return err == -ENOMEM ? err : -ESRCH;
 	listed = path.mnt == proc->mnt;
 	path_put(&path);
-	return listed || kqf_process_owned(pid);
+	return listed ? 0 : kqf_process_owned(pid);
 }
 
 /**
  * kqf_process_visible() - does the calling process see another one?
  * @pid: the process
  *
- * Return: true if its directory in /proc can be entered, or is there and only
- * its contents are closed to the caller (hidepid=1).
+ * Return: 0 if its directory in /proc can be entered, or is there and only its
+ * contents are closed to the caller (hidepid=1); -ESRCH; -ENOMEM if that cannot
+ * be found out.
  */
-bool kqf_process_visible(struct pid *pid)
+int kqf_process_visible(struct pid *pid)
 {
 	struct path proc;
-	bool visible;
+	int err;
 
 	if (pid == task_tgid(current))
-		return true;
-	if (kern_path("/proc", LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &proc))
-		return kqf_process_owned(pid);
+		return 0;
+	err = kern_path("/proc", LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &proc);
+	if (err)
+		return err == -ENOMEM ? err : kqf_process_owned(pid);
 	/* Anything can be mounted there, a directory of procfs too. */
 	if (proc.dentry->d_sb->s_magic == PROC_SUPER_MAGIC &&
 	    proc.dentry == proc.dentry->d_sb->s_root)
-		visible = kqf_process_listed(pid, &proc);
+		err = kqf_process_listed(pid, &proc);
 	else
-		visible = kqf_process_owned(pid);
+		err = kqf_process_owned(pid);
 	path_put(&proc);
-	return visible;
+	return err;
 }
