@@ -10,7 +10,10 @@
 #include <linux/jhash.h>
 #include <linux/kernel.h>
 #include <linux/magic.h>
+#include <linux/namei.h>
 #include <linux/poll.h>
+#include <linux/proc_fs.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/string.h>
@@ -162,6 +165,25 @@ static void kqh_mounts_queue(struct file *file, wait_queue_head_t *head, poll_ta
 	add_wait_queue(head, &mounts->wait);
 }
 
+/*
+ * Without memory procfs says that there is no such file. It is there wherever a
+ * /proc is mounted that shows the calling thread.
+ */
+static int kqh_mounts_open_error(int err)
+{
+	struct super_block *sb;
+	struct path proc;
+
+	if (err != -ENOENT || kern_path("/proc", LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &proc))
+		return err;
+	sb = proc.dentry->d_sb;
+	if (sb->s_magic == PROC_SUPER_MAGIC && proc.dentry == sb->s_root &&
+	    task_pid_nr_ns(current, proc_sb_info(sb)->pid_ns))
+		err = -ENOMEM;
+	path_put(&proc);
+	return err;
+}
+
 /**
  * kqh_mounts_join() - watch the mounts the calling process sees
  * @mounts: notify is set
@@ -176,7 +198,7 @@ int kqh_mounts_join(struct kqh_mounts *mounts)
 
 	mounts->file = filp_open(KQH_MOUNTS_PATH, O_RDONLY | O_CLOEXEC, 0);
 	if (IS_ERR(mounts->file))
-		return PTR_ERR(mounts->file);
+		return kqh_mounts_open_error(PTR_ERR(mounts->file));
 	/* Anything can be mounted over /proc. */
 	if (file_inode(mounts->file)->i_sb->s_magic != PROC_SUPER_MAGIC) {
 		err = -ENOENT;
