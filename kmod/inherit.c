@@ -284,10 +284,12 @@ void kq_inherit(const struct files_struct *parent, bool copies)
 		heir = ERR_PTR(-EBADF);
 		if (copies && READ_ONCE(kq->copied) && READ_ONCE(kq->files) == parent)
 			heir = kq_heir_get(&heirs, file);
-		if (IS_ERR(heir))
-			close_fd(next - 1);
-		else
+		if (!IS_ERR(heir))
 			kq_replace_fd(next - 1, heir->to);
+		else if (heir == ERR_PTR(-EBADF))
+			close_fd(next - 1);
+		else	/* Not by another number either, for which there might be memory. */
+			kq_close_all(file);
 		fput(file);
 		cond_resched();
 	}
