@@ -348,6 +348,8 @@ KQ_TEST_EACH(note, "", "a failing EV_ADD leaves no knote without a descriptor, h
 		.change = new_change(ident, variant->filter), .notes = variant->notes,
 	};
 	ASSERT_GT(each_addition(&a), 1);
+	if (variant->process)
+		proc_say(turn, 0);
 	inject_end();
 }
 
@@ -452,5 +454,59 @@ KQ_TEST_EACH(open, "", "a failing kqueue() leaves no queue, and counts none", wa
 	inject_begin();
 	ASSERT_GT(inject_each(&op, &o), 3);
 	ASSERT_SYS(setresuid(0, 0, 0));
+	inject_end();
+}
+
+/* A FIFO opened for both wakes its readers and its writers through queues of their own. */
+
+struct wakes {
+	int kq, fd;
+};
+
+static void prepare_wakes(void *scene)
+{
+	static const char bytes[4096];
+	struct wakes *w = scene;
+	int fds[2] = { -1, -1 };
+
+	open_fifo(fds);
+	w->fd = fds[0];
+	while (write(w->fd, bytes, sizeof(bytes)) > 0)
+		;
+	ASSERT_EQ(errno, EAGAIN);
+	w->kq = kq_new();
+}
+
+static int run_wakes(void *scene)
+{
+	struct wakes *w = scene;
+	struct kq_event_ext change = new_change(w->fd, EVFILT_WRITE);
+
+	return inject_change(w->kq, &change);
+}
+
+static void judge_wakes(void *scene, int result, bool hit KQ_UNUSED)
+{
+	struct wakes *w = scene;
+
+	kq_none(w->kq);
+	ASSERT_GT(kq_drain(w->fd), 0);
+	if (result < 0)
+		kq_none(w->kq);
+	else
+		ASSERT_EQ(kq_one(w->kq).ident, w->fd);
+	close(w->fd);
+	close(w->kq);
+}
+
+KQ_TEST(two_wait_queues, "", "a knote that is there is woken through each wait queue of its object")
+{
+	static const struct inject_op op = {
+		.prepare = prepare_wakes, .run = run_wakes, .judge = judge_wakes,
+	};
+	struct wakes w;
+
+	inject_begin();
+	ASSERT_GT(inject_each(&op, &w), 4);
 	inject_end();
 }
