@@ -372,7 +372,6 @@ __attribute__((noreturn)) static void watch_epoll(int fd, int kq, int turn)
 		if (event.data.fd != kq)
 			break;
 		ASSERT_EQ(event.events, EPOLLERR);
-		ASSERT_SYS(epoll_ctl(fd, EPOLL_CTL_DEL, kq, NULL));
 	}
 	proc_say(turn, 0);
 	_exit(0);
@@ -382,7 +381,7 @@ KQ_TEST_EACH(asleep_in_the_owners_epoll, "KQ-095 KQ-104",
 	     "a child asleep in an epoll of the owner is told an error of the queue, or nothing",
 	     acts)
 {
-	struct epoll_event event = { .events = EPOLLIN };
+	struct epoll_event event = { 0 };
 	int bell[2], turn[2], owner_turn;
 	pid_t owner, sleeper;
 
@@ -394,7 +393,10 @@ KQ_TEST_EACH(asleep_in_the_owners_epoll, "KQ-095 KQ-104",
 
 		ASSERT_OK(kq_add(kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
 		event.data.fd = kq;
+		/* Once: the child has no number by which to take it out. */
+		event.events = EPOLLIN | EPOLLONESHOT;
 		ASSERT_SYS(epoll_ctl(fd, EPOLL_CTL_ADD, kq, &event));
+		event.events = EPOLLIN;
 		event.data.fd = bell[0];
 		ASSERT_SYS(epoll_ctl(fd, EPOLL_CTL_ADD, bell[0], &event));
 		sleeper = kq_fork();
@@ -404,6 +406,7 @@ KQ_TEST_EACH(asleep_in_the_owners_epoll, "KQ-095 KQ-104",
 		variant->act(kq);
 		_exit(0);
 	}
+	ASSERT_SYS(close(turn[1]));
 	sleeper = (pid_t)proc_hear(turn[0]);
 	kq_await_sleeper(&sleeper, SYS_epoll_wait);
 	proc_say(owner_turn, 0);
