@@ -170,12 +170,21 @@ relax:
 	return NULL;
 }
 
-/* Copies one knote, in flux in its queue. Return: 0, also if it cannot be had here; -ENOMEM. */
-static int kq_copy_knote(struct kq *to, struct kq_knote *kn, bool quiet, struct kq_drops *drops)
+/*
+ * Copies one knote, in flux in its queue. That it was looked at is no news to the
+ * parent: what it had been @told already it is not told again, unless something
+ * comes meanwhile.
+ *
+ * Return: 0, also if it cannot be had here; -ENOMEM, -EINTR.
+ */
+static int kq_copy_knote(struct kq *to, struct kq_knote *kn, u32 told, struct kq_drops *drops)
 {
 	int err = kq_register_copy(to, kn, drops);
+	bool quiet;
 
 	raw_spin_lock_irq(&kn->kq->lock);
+	quiet = told && !(kn->status & KN_ACTIVE);
+	kn->status |= told;
 	kq_knote_release(kn, quiet, drops);
 	return err == -ENOMEM || err == -EINTR ? err : 0;
 }
@@ -191,9 +200,10 @@ static int kq_copy_locked(struct kq *to, struct kq *from)
 	static atomic64_t walks = ATOMIC64_INIT(0);
 	struct kq_drops drops = { .list = LLIST_HEAD_INIT(drops.list) };
 	struct kq_walk walk = { .id = atomic64_inc_return(&walks) };
-	bool relax, quiet;
 	struct kq_knote *kn;
+	bool relax;
 	int err = 0;
+	u32 told;
 
 	for (;;) {
 		raw_spin_lock_irq(&from->lock);
@@ -220,11 +230,11 @@ static int kq_copy_locked(struct kq *to, struct kq *from)
 			walk.row = kn->filter;
 		else
 			kq_knote_note(kn)->walk = walk.id;
-		/* That it was looked at is no news to the parent. */
-		quiet = kn->status & KN_QUIET;
+		told = kn->status & KN_QUIET ? kn->status & (KN_ACTIVE | KN_STRONG) : 0;
 		kq_flux_begin(kn, true);
+		kn->status &= ~told;
 		raw_spin_unlock_irq(&from->lock);
-		err = kq_copy_knote(to, kn, quiet, &drops);
+		err = kq_copy_knote(to, kn, told, &drops);
 		if (!err && fatal_signal_pending(current))
 			err = -EINTR;
 		if (err)
