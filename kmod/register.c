@@ -122,13 +122,16 @@ static int kq_copy_done(struct kq_knote *kn, const struct kq_change *c)
 	bool edge = c->ops->wakes && (kn->flags & EV_CLEAR);
 	bool ready = false;
 	u32 status;
+	/* The copy of a watched queue counts its arrivals anew. */
+	u32 seen = kq_knote_is_fd(kn) && kq_knote_fd(kn)->kind == KQ_KIND_QUEUE ?
+		   0 : KN_SEEN | KN_SEEN_EOF;
 
 	if (!edge && !(c->ev->flags & EV_DISABLE))
 		ready = kq_knote_ready(kn);
 	raw_spin_lock_irq(&kn->kq->lock);
 	/* After it began to watch, so that what comes now is in one of the two. */
 	status = READ_ONCE(c->from->status);
-	kn->status |= status & (KN_DISABLED | KN_FORCED | KN_SEEN | KN_SEEN_EOF);
+	kn->status |= status & (KN_DISABLED | KN_FORCED | seen);
 	if (edge || (status & KN_FORCED))
 		kn->status |= status & (KN_ACTIVE | KN_STRONG);
 	if (ready)

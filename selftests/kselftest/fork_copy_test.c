@@ -361,6 +361,29 @@ KQ_TEST(queue_in_a_queue, "KQ-093 KQ-099", "the copy of a queue watches the copy
 	}
 }
 
+static void nested_edge(const void *argument KQ_UNUSED)
+{
+	ASSERT_OK(kq_trigger(inner_kq, 1));
+	ASSERT_EVENT(kq_one(outer_kq), inner_kq, EVFILT_READ, EV_ADD | EV_CLEAR, 0, 1, NULL);
+	ASSERT_EQ(kq_one(inner_kq).ident, 1);
+}
+
+KQ_TEST(news_of_a_queue_in_a_queue, "KQ-093", "a copy misses no news of its queue in a queue")
+{
+	for (int order = 0; order < 2; order++) {
+		int a = fork_queue(), b = fork_queue();
+
+		outer_kq = order ? b : a;
+		inner_kq = order ? a : b;
+		ASSERT_OK(kq_add(inner_kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
+		ASSERT_OK(kq_add(outer_kq, inner_kq, EVFILT_READ, EV_CLEAR, 0, 0, NULL));
+		/* One arrival, told; in the copy the first one counts as one again. */
+		nested_edge(NULL);
+		fork_run(nested_edge, NULL);
+		nested_edge(NULL);
+	}
+}
+
 /* Size, and who waits for whom */
 
 KQ_TEST_LIMIT(large_queue, 60, "KQ-093", "a copy of 20000 knotes is complete")
