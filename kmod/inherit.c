@@ -235,6 +235,8 @@ static int kq_copy_locked(struct kq *to, struct kq *from)
 		kn->status &= ~told;
 		raw_spin_unlock_irq(&from->lock);
 		err = kq_copy_knote(to, kn, told, &drops);
+		/* The parent may have closed it meanwhile, and its peer waits for that. */
+		kq_drops_defer(&drops);
 		if (!err && fatal_signal_pending(current))
 			err = -EINTR;
 		if (err)
