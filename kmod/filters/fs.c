@@ -81,8 +81,11 @@ static int kqf_fs_inherit(struct kq_knote *kn, struct kq_knote *from)
 
 static bool kqf_fs_eval(struct kq_knote *kn, struct kq_result *res)
 {
-	/* Out of memory: it stays queued, since nobody may ever tell of this change again. */
-	if (kqf_fs_look(kn))
+	/*
+	 * Out of memory: it stays queued, since nobody may ever tell of this change
+	 * again. Another error may last: some file systems refuse names that are too long.
+	 */
+	if (kqf_fs_look(kn) == -ENOMEM)
 		kq_knote_activate(kn, true);
 	res->fflags = kqf_fs(kn)->seen;
 	return res->fflags;
