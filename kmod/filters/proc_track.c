@@ -6,6 +6,7 @@
  * queues it as work on both. The one that comes first on its way to user mode, or
  * to its end, makes the knotes; the other waits for that.
  */
+#include <linux/cred.h>
 #include <linux/kernel.h>
 #include <linux/mutex.h>
 #include <linux/pid.h>
@@ -33,7 +34,7 @@
  * @watcher: who registered, referenced
  * @uid: see struct kqf_process
  * @privileged: likewise
- * @foreign: likewise
+ * @foreign: likewise, for the child
  * @ext: the parent's knote has extension words
  * @flags: words of the parent's knote when the child was made
  * @sfflags: likewise
@@ -222,7 +223,9 @@ void kqf_track(struct kqf_proc *proc, struct task_struct *child)
 	rec->watcher = get_pid(proc->watch.watcher);
 	rec->uid = proc->watch.uid;
 	rec->privileged = proc->watch.privileged;
-	rec->foreign = proc->watch.foreign;
+	/* It may have become another user's since, by a set-user-ID program. */
+	rec->foreign = proc->watch.foreign ||
+		       (!rec->privileged && !uid_eq(rec->uid, current_uid()));
 	rec->flags = READ_ONCE(kn->flags);
 	rec->sfflags = READ_ONCE(kn->sfflags);
 	rec->sdata = READ_ONCE(kn->sdata);
