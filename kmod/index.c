@@ -28,14 +28,14 @@ static void **kq_table_slot(const struct kq_table *table, u32 i)
 }
 
 /* Makes slot i exist. Called without kq->lock. */
-static int kq_table_reserve(struct kq *kq, struct kq_table *table, u32 i)
+static int kq_table_reserve(struct kq *kq, struct kq_table *table, u32 i, gfp_t gfp)
 {
 	u32 page = i / KQ_PAGE_SLOTS;
 	void ***dir = NULL, **slots;
 	unsigned long flags;
 	u32 pages;
 
-	slots = (void **)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	slots = (void **)get_zeroed_page(gfp);
 	if (!slots)
 		return -ENOMEM;
 
@@ -45,7 +45,7 @@ static int kq_table_reserve(struct kq *kq, struct kq_table *table, u32 i)
 		raw_spin_unlock_irqrestore(&kq->lock, flags);
 
 		pages = max3(KQ_FIRST_PAGES, pages * 2, (u32)roundup_pow_of_two(page + 1));
-		dir = kvcalloc(pages, sizeof(*dir), GFP_KERNEL_ACCOUNT);
+		dir = kvcalloc(pages, sizeof(*dir), gfp);
 		if (!dir) {
 			free_page((unsigned long)slots);
 			return -ENOMEM;
@@ -109,7 +109,7 @@ int kq_index_reserve_fd(struct kq *kq, u32 fd)
 	raw_spin_lock_irqsave(&kq->lock, flags);
 	have = kq_table_slot(&kq->fds, fd);
 	raw_spin_unlock_irqrestore(&kq->lock, flags);
-	return have ? 0 : kq_table_reserve(kq, &kq->fds, fd);
+	return have ? 0 : kq_table_reserve(kq, &kq->fds, fd, GFP_KERNEL_ACCOUNT);
 }
 
 /**
@@ -210,10 +210,11 @@ bool kq_index_crowded(struct kq *kq, u8 filter, u64 ident)
 /**
  * kq_index_reserve_note() - make room for one more note
  * @kq: queue, not locked
+ * @gfp: whether that may wait for memory
  *
  * Return: 0 or -ENOMEM.
  */
-int kq_index_reserve_note(struct kq *kq)
+int kq_index_reserve_note(struct kq *kq, gfp_t gfp)
 {
 	unsigned long flags;
 	u32 bucket;
@@ -223,7 +224,7 @@ int kq_index_reserve_note(struct kq *kq)
 	bucket = kq->nbuckets;
 	have = kq_table_slot(&kq->idents, bucket);
 	raw_spin_unlock_irqrestore(&kq->lock, flags);
-	return have ? 0 : kq_table_reserve(kq, &kq->idents, bucket);
+	return have ? 0 : kq_table_reserve(kq, &kq->idents, bucket, gfp);
 }
 
 /* One more bucket: the notes of its older half that belong here move over. */

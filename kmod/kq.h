@@ -604,7 +604,7 @@ int kq_index_reserve_fd(struct kq *kq, u32 fd);
 void kq_index_set_fd(struct kq *kq, u32 fd, struct kq_fd *kfd);
 struct kq_note *kq_index_note(struct kq *kq, u8 filter, u64 ident, bool aside);
 bool kq_index_crowded(struct kq *kq, u8 filter, u64 ident);
-int kq_index_reserve_note(struct kq *kq);
+int kq_index_reserve_note(struct kq *kq, gfp_t gfp);
 bool kq_index_add_note(struct kq *kq, struct kq_note *note);
 void kq_index_del_note(struct kq *kq, struct kq_note *note);
 struct hlist_head *kq_index_bucket(struct kq *kq, u32 bucket);
@@ -636,7 +636,7 @@ enum kq_kind kq_kind_of(struct file *file);
 /* register.c */
 int kq_register(struct kq *kq, const struct kq_event_ext *ev, struct kq_drops *drops);
 int kq_register_copy(struct kq *kq, struct kq_knote *from, struct kq_drops *drops);
-int kq_note_enter(struct kq_note *note);
+int kq_note_enter(struct kq_note *note, gfp_t gfp);
 
 /* remove.c: the ends of knotes */
 void kq_knote_bury(struct kq_knote *kn, struct kq_drops *drops);

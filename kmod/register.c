@@ -429,20 +429,21 @@ static int kq_note_begin(struct kq_note *note)
 /**
  * kq_note_enter() - a new note enters the index of its queue
  * @note: from kzalloc(); its ident is set, its knote is initialised
+ * @gfp: whether that may wait for memory
  *
  * An older note of the same ident is set aside. Not called with a lock held.
  *
  * Return: 0 with the note in flux; -EBADF if the queue has gone, -ENOMEM; it is
  * the caller's then.
  */
-int kq_note_enter(struct kq_note *note)
+int kq_note_enter(struct kq_note *note, gfp_t gfp)
 {
 	struct kq *kq = note->kn.kq;
 	struct kq_note *older;
 	int err;
 
 	do {
-		if (kq_index_reserve_note(kq))
+		if (kq_index_reserve_note(kq, gfp))
 			return -ENOMEM;
 		raw_spin_lock_irq(&kq->lock);
 		older = kq_index_note(kq, note->kn.filter, note->ident, false);
@@ -472,7 +473,7 @@ static int kq_create_note(const struct kq_change *c)
 	kq_knote_init(&note->kn, kq, -c->ev->filter);
 	note->kn.status = aside ? KN_ASIDE : 0;
 	note->ident = c->ev->ident;
-	if (kq_index_reserve_note(kq)) {
+	if (kq_index_reserve_note(kq, GFP_KERNEL_ACCOUNT)) {
 		kfree(note);
 		return -ENOMEM;
 	}

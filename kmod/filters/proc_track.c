@@ -103,7 +103,7 @@ static struct kqf_proc *kqf_fork_knote(const struct kqf_fork *rec, pid_t nr, u32
 		if (!kn->ext)
 			goto err;
 	}
-	if (kq_note_enter(&proc->note))
+	if (kq_note_enter(&proc->note, gfp))
 		goto err;
 	return proc;
 
