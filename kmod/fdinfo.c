@@ -2,6 +2,7 @@
 /* /proc/PID/fdinfo/N of a queue: its knotes, one line each, no kernel addresses. */
 #include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/fs.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/seq_file.h>
@@ -140,16 +141,18 @@ static void kq_show_notes(struct seq_file *m, struct kq *kq)
 /*
  * Who has got a descriptor of the queue is not told what its owner watches: that
  * takes to be the owner, or, where the owner is visible, to be its user or to have
- * the right to look at any process.
+ * the right to look at any process. For the latter two it counts who opened the
+ * text: a set-user-ID program may read what its caller opened.
  */
-static bool kq_fdinfo_allowed(const struct kq *kq)
+static bool kq_fdinfo_allowed(const struct kq *kq, const struct file *text)
 {
 	if (READ_ONCE(kq->files) == current->files)
 		return true;
 	if (!pid_nr_ns(kq->pid, task_active_pid_ns(current)))
 		return false;
-	return kq_user_is(kq->user, current_euid()) ||
-	       ns_capable_noaudit(&init_user_ns, CAP_SYS_PTRACE);
+	return kq_user_is(kq->user, text->f_cred->euid) ||
+	       (ns_capable_noaudit(&init_user_ns, CAP_SYS_PTRACE) &&
+		file_ns_capable(text, &init_user_ns, CAP_SYS_PTRACE));
 }
 
 /**
@@ -161,7 +164,7 @@ void kq_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct kq *kq = kq_from_file(file);
 
-	if (!kq_fdinfo_allowed(kq)) {
+	if (!kq_fdinfo_allowed(kq, m->file)) {
 		seq_puts(m, "kqueue: of another process\n");
 		return;
 	}
