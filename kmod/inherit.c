@@ -221,7 +221,7 @@ static int kq_copy_locked(struct kq *to, struct kq *from)
 			continue;
 		}
 		if (kn->status & KN_FLUX) {
-			err = kq_flux_wait(from, &drops);
+			err = kq_flux_wait(from, kn, &drops);
 			if (err)
 				break;
 			continue;

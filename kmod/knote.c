@@ -267,17 +267,29 @@ void kq_flux_begin(struct kq_knote *kn, bool keep)
 	kn->status |= KN_FLUX;
 }
 
-/**
- * kq_flux_wake() - let those waiting for any flux of this queue look again
- * @kq: queue, locked
- */
-void kq_flux_wake(struct kq *kq)
+/* What those wait for who wait for a knote in flux: its descriptor, or the note. */
+static const void *kq_flux_object(struct kq_knote *kn)
 {
+	return kq_knote_is_fd(kn) ? (void *)kq_knote_fd(kn) : (void *)kq_knote_note(kn);
+}
+
+/**
+ * kq_flux_wake() - let those waiting for flux look again
+ * @kq: queue, locked
+ * @kn: those who wait for this knote or another one of its descriptor; NULL: all
+ *
+ * Any number of threads can wait for one whose ->poll stalls: they are not woken
+ * for each other knote that comes back, perhaps in another user's process.
+ */
+void kq_flux_wake(struct kq *kq, struct kq_knote *kn)
+{
+	const void *object = kn ? kq_flux_object(kn) : NULL;
 	struct kq_waiter *waiter, *next;
 
 	lockdep_assert_held(&kq->lock);
 	list_for_each_entry_safe(waiter, next, &kq->fluxers, link)
-		kq_waiter_wake(kq, waiter);
+		if (!object || waiter->object == object)
+			kq_waiter_wake(kq, waiter);
 }
 
 /*
@@ -330,7 +342,7 @@ static bool kq_flux_leave(struct kq_knote *kn, bool quiet)
 		kq_returned(kq);
 	}
 	kn->status &= ~KN_IN_FLUX;
-	kq_flux_wake(kq);
+	kq_flux_wake(kq, kn);
 
 	if (kq_knote_is_fd(kn)) {
 		struct kq_fd *kfd = kq_knote_fd(kn);
@@ -379,16 +391,17 @@ bool kq_flux_end(struct kq_knote *kn, bool quiet)
 }
 
 /**
- * kq_flux_wait() - sleep until some knote of the queue leaves flux
+ * kq_flux_wait() - sleep until a knote, or another one of its descriptor, leaves flux
  * @kq: queue, locked with interrupts off by raw_spin_lock_irq(); is unlocked
+ * @kn: a knote of it
  * @drops: files this call dropped, not to be kept while it sleeps
  *
  * Return: 0 to look the knote up again, -EINTR if the thread is being killed.
  */
-int kq_flux_wait(struct kq *kq, struct kq_drops *drops)
+int kq_flux_wait(struct kq *kq, struct kq_knote *kn, struct kq_drops *drops)
 	__releases(&kq->lock)
 {
-	struct kq_waiter waiter = { .task = current };
+	struct kq_waiter waiter = { .task = current, .object = kq_flux_object(kn) };
 
 	list_add_tail(&waiter.link, &kq->fluxers);
 	set_current_state(TASK_KILLABLE);

@@ -417,6 +417,7 @@ struct kq_table {
  * struct kq_waiter - a thread asleep in this queue
  * @link: [q] kq->waiters or kq->fluxers
  * @task: the thread
+ * @object: on kq->fluxers: the descriptor or note it waits for; compared only
  * @picked: [q] an enqueue chose this thread
  * @missed: [q] counted in kq->missed, if of this epoch
  * @epoch: [q] kq->epoch when it went to sleep
@@ -424,6 +425,7 @@ struct kq_table {
 struct kq_waiter {
 	struct list_head link;
 	struct task_struct *task;
+	const void *object;
 	bool picked;
 	bool missed;
 	u32 epoch;
@@ -589,8 +591,9 @@ void kq_knote_requeue(struct kq_knote *kn);
 void kq_knote_quench(struct kq_knote *kn);
 void kq_flux_begin(struct kq_knote *kn, bool keep);
 bool kq_flux_end(struct kq_knote *kn, bool quiet);
-int kq_flux_wait(struct kq *kq, struct kq_drops *drops) __releases(&kq->lock);
-void kq_flux_wake(struct kq *kq);
+int kq_flux_wait(struct kq *kq, struct kq_knote *kn, struct kq_drops *drops)
+	__releases(&kq->lock);
+void kq_flux_wake(struct kq *kq, struct kq_knote *kn);
 void kq_knote_unlink(struct kq_knote *kn);
 void kq_pass_wake(struct kq *kq);
 void kq_wake_one(struct kq *kq);

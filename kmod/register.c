@@ -174,7 +174,7 @@ static void kq_note_abort(struct kq_note *note)
 		kq_index_del_note(kq, note);
 		kq_knote_end(&note->kn);
 	}
-	kq_flux_wake(kq);
+	kq_flux_wake(kq, &note->kn);
 	raw_spin_unlock_irq(&kq->lock);
 	kfree(note->kn.ext);
 	kfree(note);
@@ -371,7 +371,8 @@ again:
 		goto again;
 	}
 	if ((kn && (kn->status & KN_FLUX)) || (kfd->state & KFD_BUSY)) {
-		err = kq_flux_wait(kq, c->drops);
+		/* For whatever is busy with the descriptor, if it has no such knote yet. */
+		err = kq_flux_wait(kq, kn ? kn : &kfd->read, c->drops);
 		if (err)
 			return err;
 		goto again;
@@ -514,7 +515,7 @@ static int kq_delete_aside(const struct kq_change *c)
 			return err;
 		}
 		if (note->kn.status & KN_FLUX) {
-			if (kq_flux_wait(kq, c->drops))
+			if (kq_flux_wait(kq, &note->kn, c->drops))
 				return -EINTR;
 			continue;
 		}
@@ -554,7 +555,7 @@ again:
 		return err;
 	}
 	if (note->kn.status & KN_FLUX) {
-		err = kq_flux_wait(kq, c->drops);
+		err = kq_flux_wait(kq, &note->kn, c->drops);
 		if (err)
 			return err;
 		goto again;

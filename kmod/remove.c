@@ -109,7 +109,7 @@ void kq_clear(struct kq *kq)
 		kq_waiter_leave(kq, waiter);
 		wake_up_process(waiter->task);
 	}
-	kq_flux_wake(kq);
+	kq_flux_wake(kq, NULL);
 	for (i = 0; i < kq->nfds; i++) {
 		bool mine;
 
