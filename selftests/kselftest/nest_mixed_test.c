@@ -5,6 +5,7 @@
  */
 #include "kq_test.h"
 #include "kq_fd.h"
+#include "kq_progress.h"
 
 #include <sys/epoll.h>
 
@@ -265,39 +266,6 @@ static long count_irq_work(void)
 	return count;
 }
 
-static void *echo(void *argument)
-{
-	int *fds = argument;
-	char byte;
-
-	while (read(fds[0], &byte, 1) == 1)
-		kq_write(fds[1], &byte, 1);
-	return NULL;
-}
-
-/* Two threads take so many turns: whatever runs in the background has its time. */
-#define TURNS	500
-
-static void make_progress(void)
-{
-	int to[2], from[2];
-	char byte = 'x';
-	pthread_t thread;
-
-	ASSERT_SYS(pipe2(to, 0));
-	ASSERT_SYS(pipe2(from, 0));
-	thread = kq_thread(echo, (int []){ to[0], from[1] });
-	for (int i = 0; i < TURNS; i++) {
-		kq_write(to[1], &byte, 1);
-		ASSERT_EQ(read(from[0], &byte, 1), 1);
-	}
-	ASSERT_SYS(close(to[1]));
-	kq_join(thread);
-	ASSERT_SYS(close(to[0]));
-	ASSERT_SYS(close(from[0]));
-	ASSERT_SYS(close(from[1]));
-}
-
 /* Each watches the next, the last one the first. The first is a queue with a user event. */
 static const struct loop {
 	const char *name;
@@ -409,14 +377,14 @@ KQ_TEST_EACH(loop_does_not_spin, "KQ-136",
 		kq_await_sleeper(&pollers[i].tid, SYS_poll);
 		sleeps[i] = count_sleeps(pollers[i].tid);
 	}
-	make_progress();
+	progress_make(500);
 	for (int i = 0; i < variant->length; i++)
 		ASSERT_LE(count_sleeps(pollers[i].tid), sleeps[i] + 1);
 	works = count_irq_work();
 	ASSERT_OK(kq_trigger(nodes[0].fd, 1));
 	for (int i = 0; i < variant->length; i++)
 		kq_join(threads[i]);
-	make_progress();
+	progress_make(500);
 	if (works < 0)
 		KQ_SKIP("/proc/interrupts does not count what wakes those who poll a queue");
 	/* One at least, or the counter is not what we take it for. */

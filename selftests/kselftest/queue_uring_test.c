@@ -5,6 +5,7 @@
  */
 #include "kq_test.h"
 #include "kq_fd.h"
+#include "kq_progress.h"
 #include "../stress/leak.h"
 
 #define TAG_POLL	1
@@ -364,37 +365,6 @@ static int make_loop(const struct loop *loop, struct fd_ring *ring)
 	return kq;
 }
 
-static void *echo(void *argument)
-{
-	int *fds = argument;
-	char byte;
-
-	while (read(fds[0], &byte, 1) == 1)
-		kq_write(fds[1], &byte, 1);
-	return NULL;
-}
-
-/* Two threads take so many turns: whatever runs in the background has its time. */
-static void make_progress(int rounds)
-{
-	int to[2], from[2];
-	char byte = 'x';
-	pthread_t thread;
-
-	ASSERT_SYS(pipe2(to, 0));
-	ASSERT_SYS(pipe2(from, 0));
-	thread = kq_thread(echo, (int []){ to[0], from[1] });
-	for (int i = 0; i < rounds; i++) {
-		kq_write(to[1], &byte, 1);
-		ASSERT_EQ(read(from[0], &byte, 1), 1);
-	}
-	ASSERT_SYS(close(to[1]));
-	kq_join(thread);
-	ASSERT_SYS(close(to[0]));
-	ASSERT_SYS(close(from[0]));
-	ASSERT_SYS(close(from[1]));
-}
-
 /* All that the ring has to say, what did not fit into it included. */
 static int drain_ring(struct fd_ring *ring)
 {
@@ -430,13 +400,13 @@ KQ_TEST_EACH(loop_does_not_spin, "KQ-136",
 		if (round && !variant->how)
 			submit_poll(&ring, kq, 0);
 		ASSERT_OK(kq_trigger(kq, 1));
-		make_progress(100);
+		progress_make(100);
 		count = kq_poll(kq, events, ARRAY_SIZE(events));
 		ASSERT_GE(count, 1);
 		for (int i = 0; i < count; i++)
 			user |= events[i].filter == EVFILT_USER;
 		ASSERT_TRUE(user);
-		make_progress(100);
+		progress_make(100);
 		completions = drain_ring(&ring);
 		ASSERT_GE(completions, 1);
 		ASSERT_LE(completions, LOOP_LIMIT);
