@@ -43,7 +43,8 @@
  *                      context or with preemption off. Never held across
  *                      anything that sleeps, evaluates, allocates or copies;
  *                      what is done under it is bounded by a constant, by the
- *                      batch size or, for recheck, by the idle regular files.
+ *                      batch size, for recheck by the idle regular files, and at
+ *                      the end of flux by the threads that wait for any: a look.
  *
  * Wait-queue head locks of watched objects are taken outside kq->lock (our
  * callback runs under them); kq->pollq is only ever woken from kq->pollwork,
@@ -165,8 +166,9 @@
  *                     both changed under kq->lock; a queue from open to the last
  *                     close of its file. The counts are atomic, the limit may
  *                     change at any time and refuses only what is new.
- * unload              an open queue pins the module; module exit waits until
- *                     the last kq is gone, then for RCU, then frees the caches.
+ * unload              an open queue pins the module; module exit waits until the
+ *                     last kq and the last work on a child (kq_pin()) are gone,
+ *                     then for RCU, then frees the caches.
  *
  * WAKE-UPS OF kevent()
  *
