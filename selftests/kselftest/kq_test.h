@@ -51,6 +51,7 @@
 #include <string.h>
 #include <sys/event.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -358,6 +359,9 @@ static inline int kq_run_case(const struct kq_case *test)
 	/* The case itself if it is late, and whatever it left behind. */
 	kill(-pid, SIGKILL);
 	waitpid(pid, &status, 0);
+	/* What it left behind is ours by now. Until it is gone, so are its queues and counts. */
+	while (waitpid(-pid, NULL, 0) > 0)
+		;
 	if (timed_out) {
 		kq_diag("timed out after %d s", limit);
 		return KQ_FAIL;
@@ -385,6 +389,8 @@ static inline int kq_main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IONBF, 0);
 	closefrom(3);
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
+		return KQ_FAIL;
 	kq_reason = mmap(NULL, KQ_REASON_SIZE, PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (kq_reason == MAP_FAILED)
