@@ -49,6 +49,7 @@ static void enter_root(void)
 	ASSERT_SYS(mount("/usr", "/tmp/usr", NULL, MS_BIND | MS_REC, NULL));
 	ASSERT_SYS(symlink("usr/lib", "/tmp/lib"));
 	ASSERT_SYS(symlink("usr/lib64", "/tmp/lib64"));
+	ASSERT_SYS(symlink("usr/lib32", "/tmp/lib32"));
 	ASSERT_SYS(mount("kq", "/tmp/proc", "proc", 0, NULL));
 	ASSERT_SYS(chroot("/tmp"));
 	ASSERT_SYS(chdir("/"));
