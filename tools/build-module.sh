@@ -8,8 +8,12 @@
 #   NAME      one of `tools/kernel.sh names`
 #   --kunit   build the unit tests (selftests/kunit) as well
 #
+#   KQ_INSTRUMENT   gcov: count executed lines; kcov: tell the fuzzer where a call went; race: code
+#                   stops where a test wants it to. Needs a debug kernel; empty for none of it.
+#
 # Prints the path of kqueue.ko, with --kunit then that of kqueue_kunit.ko. Everything happens in
-# build/kmod/RELEASE; what the compiler says is in build.log there and shown when it fails.
+# build/kmod/RELEASE, with KQ_INSTRUMENT in build/kmod/RELEASE-INSTRUMENT; what the compiler says is in
+# build.log there and shown when it fails.
 set -euo pipefail
 shopt -s inherit_errexit
 
@@ -26,6 +30,15 @@ case ${2:-} in
 *) die "unknown option '$2'" ;;
 esac
 
+instrument=${KQ_INSTRUMENT:-}
+case $instrument in
+'') flags=() ;;
+gcov) flags=(GCOV_PROFILE=y) ;;
+kcov) flags=(KCOV_INSTRUMENT=y) ;;
+race) flags=(KQ_RACE=y) ;;
+*) die "KQ_INSTRUMENT is gcov, kcov, race or empty, not '$instrument'" ;;
+esac
+
 folders=(kmod uapi)
 [ -z "$kunit" ] || folders+=(selftests/kunit)
 for folder in "${folders[@]}"; do
@@ -34,7 +47,7 @@ done
 
 release=$("$tools/kernel.sh" "$name" version)
 headers=$("$tools/kernel.sh" "$name" headers)
-build=$top/build/kmod/$release
+build=$top/build/kmod/$release${instrument:+-$instrument}
 mkdir -p "$build/selftests"
 exec {lock}>"$build/lock"
 flock "$lock"
@@ -74,7 +87,7 @@ fi
 
 run_make() {
 	# Warnings are errors: nobody reads the log of a build that succeeds.
-	if ! make -C "$headers" M="$1" -j"$(nproc)" KCFLAGS=-Werror "${@:2}" modules \
+	if ! make -C "$headers" M="$1" -j"$(nproc)" KCFLAGS=-Werror "${flags[@]}" "${@:2}" modules \
 		>"$build/build.log" 2>&1; then
 		cat "$build/build.log" >&2
 		die "the module does not build for $name ($release)"
