@@ -104,7 +104,7 @@ static int kq_open(struct inode *inode, struct file *file)
 	refcount_set(&kq->refs, 1);
 	kq_pin();
 	file->private_data = kq;
-	return nonseekable_open(inode, file);
+	return stream_open(inode, file);
 
 err_charge:
 	kq_uncharge(kq->user, KQ_LIMIT_QUEUES);
