@@ -17,7 +17,7 @@ packages=(
 	# used by the tests and the harness inside the guest
 	iproute2 procps util-linux e2fsprogs python3
 	# checks; perl runs the kernel's checkpatch
-	sparse shellcheck clang-format perl
+	sparse coccinelle shellcheck clang-format clang-tidy perl
 	# packaging
 	dkms
 )

@@ -14,7 +14,7 @@ tools=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 top=$(dirname "$tools")
 cd "$top" || exit 1
 
-steps=(checkpatch sparse clang_format shellcheck python spdx length whitespace words version docs)
+steps=(checkpatch sparse coccinelle clang_tidy clang_format shellcheck python spdx length whitespace words version docs)
 
 # What checkpatch may not say about all kernel code:
 kernel_ignores=(
@@ -52,49 +52,22 @@ sources() { files ':!LICENSES' ':!*.md' ':!VERSION' ':!.clang-format' ':!.gitign
 
 scripts() { sources | while IFS= read -r f; do if head -n 1 "$f" | grep -qE '^#!.*\b(ba|da)?sh\b'; then echo "$f"; fi; done; }
 
-# Prints the directory with checkpatch.pl. Debian has it only in the package of the kernel source.
-checkpatch_directory() {
-	local cache=${KQ_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kqueue} dir found work
-	dir=$cache/checkpatch
-	if [ ! -e "$dir/checkpatch.pl" ]; then
-		found=$(find "$cache/kernels/6.1-debug" -maxdepth 4 -path '*/headers/scripts/checkpatch.pl' \
-			2>/dev/null | sort | tail -n 1)
-		mkdir -p "$dir"
-		work=$(mktemp -d "$cache/checkpatch.XXXXXX") || return 1
-		if [ -n "$found" ]; then
-			cp "${found%/*}"/{spelling.txt,const_structs.checkpatch,checkpatch.pl} "$work"
-		else
-			echo "style.sh: fetching checkpatch from the kernel source, once" >&2
-			(
-				set -e
-				cd "$work"
-				apt-get -q=2 -o APT::Sandbox::User="$(id -un)" download linux-source-6.1 ||
-					{ apt-get -q=2 update; apt-get -q=2 download linux-source-6.1; }
-				dpkg-deb -x ./*.deb .
-				tar -xf usr/src/linux-source-6.1.tar.xz --strip-components=2 --wildcards \
-					'*/scripts/checkpatch.pl' '*/scripts/spelling.txt' \
-					'*/scripts/const_structs.checkpatch'
-			) >&2
-		fi
-		# checkpatch.pl last: its presence says that the rest is there.
-		mv "$work"/{spelling.txt,const_structs.checkpatch,checkpatch.pl} "$dir"
-		rm -rf "$work"
-	fi
-	[ -e "$dir/checkpatch.pl" ] && echo "$dir"
-}
+# Prints the directory of the kernel's own scripts: checkpatch and semantic patches. Debian has them
+# only in the package of the kernel source.
+kernel_scripts() { "$tools/kernel.sh" 6.1-cloud scripts; }
 
 run_checkpatch() {
 	local width=$1 ignores=$2
 	shift 2
 	[ $# -gt 0 ] || return 0
 	# Its own status speaks of errors only.
-	! { perl "$checkpatch/checkpatch.pl" --no-tree --strict --terse --show-types --no-summary \
+	! { perl "$scripts/checkpatch.pl" --no-tree --strict --terse --show-types --no-summary \
 		--max-line-length="$width" --ignore "$ignores" -f "$@" || true; } | grep .
 }
 
 step_checkpatch() {
-	local checkpatch status=0 kernel programs
-	checkpatch=$(checkpatch_directory) || { echo "no checkpatch.pl"; return 1; }
+	local scripts status=0 kernel programs
+	scripts=$(kernel_scripts) || return 1
 	mapfile -t kernel < <(files 'kmod/*.[ch]' 'uapi/*.h')
 	mapfile -t programs < <(files 'selftests/*.[ch]' ':!selftests/gtest')
 	run_checkpatch 100 "$(IFS=, && echo "${kernel_ignores[*]}")" "${kernel[@]}" || status=1
@@ -115,6 +88,35 @@ step_sparse() {
 	fi
 	grep -q '^  CHECK ' "$build/log" || { echo "sparse did not run"; return 1; }
 	! grep -E "^$build/.*(warning|error):" "$build/log"
+}
+
+# The kernel's semantic patches that need neither its own headers nor an OCaml compiler.
+step_coccinelle() {
+	local scripts patch said status=0
+	scripts=$(kernel_scripts) || return 1
+	while IFS= read -r patch; do
+		# Some patches make it wonder about their own names.
+		if ! said=$(spatch -D report --no-show-diff --very-quiet --no-includes \
+			--cocci-file "$patch" --dir kmod -I uapi 2>&1); then
+			echo "${patch##*/}: failed"
+			status=1
+		fi
+		said=$(grep -vE '^warning: line [0-9]+: should |^[0-9]+ files match$' <<<"$said")
+		if [ -n "$said" ]; then
+			echo "${patch##*/}: $said"
+			status=1
+		fi
+	done < <(grep -rL --include='*.cocci' ocaml "$scripts/coccinelle" | sort)
+	return $status
+}
+
+step_clang_tidy() {
+	local list
+	mapfile -t list < <(files 'lib/src/*.cpp')
+	clang-tidy --quiet --warnings-as-errors='*' "${list[@]}" -- \
+		-std=c++20 -D_GNU_SOURCE "-DKQ_VERSION=\"$(<VERSION)\"" -Ilib/include -Iuapi 2>&1 |
+		grep -vE '^[0-9]+ warnings generated\.$'
+	return "${PIPESTATUS[0]}"
 }
 
 step_clang_format() {

@@ -127,6 +127,7 @@ void pass_wake(void *kq)
     int result, type, ignored;
 
     pthread_cleanup_push(pass_wake, &kq);
+    // NOLINTNEXTLINE(*-canceltype-asynchronous,cert-pos47-c): see above.
     pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
     result = kq::device::enter(kq, call);
     pthread_setcanceltype(type, &ignored);
