@@ -11,6 +11,7 @@
 
 #include "kq_filter.h"
 #include "kq_hooks.h"
+#include "kq_race.h"
 
 /* Queues that still exist, and pins, for module exit. */
 static atomic_t kq_count = ATOMIC_INIT(0);
@@ -24,6 +25,7 @@ static void kq_pollwork(struct irq_work *work)
 {
 	struct kq *kq = container_of(work, struct kq, pollwork);
 
+	kq_race_point(KQ_AT_POLLWORK);
 	wake_up_poll(&kq->pollq, EPOLLIN | EPOLLRDNORM);
 	kq_put(kq);
 }

@@ -12,6 +12,7 @@
 
 #include "kq_filter.h"
 #include "kq_hooks.h"
+#include "kq_race.h"
 
 static struct kmem_cache *kq_fd_cache;
 static atomic64_t kq_missed = ATOMIC64_INIT(0);
@@ -293,6 +294,7 @@ void kq_fd_teardown(struct kq_fd *kfd, struct kq_drops *drops)
 {
 	struct kq_extra *extra;
 
+	kq_race_point(KQ_AT_TEARDOWN);
 	kqh_fdclose_del(kfd);
 	for (extra = kfd->extra; extra; extra = extra->next)
 		kq_extra_detach(extra);

@@ -14,6 +14,7 @@
 
 #include "kq.h"
 #include "kq_pool.h"
+#include "kq_race.h"
 
 #define KQ_OWNER_BITS	8
 
@@ -158,6 +159,7 @@ static void kq_fork_in_child(struct callback_head *work)
 	/* Killed before it ran: the table is gone already. */
 	if (current->files)
 		kq_inherit(rec->files, rec->copies);
+	kq_race_point(KQ_AT_FORK);
 	complete_all(&rec->done);
 	kq_fork_put(rec);
 }

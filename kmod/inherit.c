@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 
 #include "kq_filter.h"
+#include "kq_race.h"
 
 /**
  * struct kq_heir - a queue and its copy
@@ -179,9 +180,11 @@ relax:
  */
 static int kq_copy_knote(struct kq *to, struct kq_knote *kn, u32 told, struct kq_drops *drops)
 {
-	int err = kq_register_copy(to, kn, drops);
 	bool quiet;
+	int err;
 
+	kq_race_point(KQ_AT_COPY);
+	err = kq_register_copy(to, kn, drops);
 	raw_spin_lock_irq(&kn->kq->lock);
 	quiet = told && !(kn->status & KN_ACTIVE);
 	kn->status |= told;

@@ -7,6 +7,7 @@
 #include <linux/sched/signal.h>
 
 #include "kq_filter.h"
+#include "kq_race.h"
 
 /**
  * kq_knote_init() - a knote nobody has registered yet
@@ -403,6 +404,7 @@ int kq_flux_wait(struct kq *kq, struct kq_knote *kn, struct kq_drops *drops)
 {
 	struct kq_waiter waiter = { .task = current, .object = kq_flux_object(kn) };
 
+	kq_race_point(KQ_AT_FLUX_WAIT);
 	list_add_tail(&waiter.link, &kq->fluxers);
 	set_current_state(TASK_KILLABLE);
 	raw_spin_unlock_irq(&kq->lock);

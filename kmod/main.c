@@ -4,6 +4,7 @@
 
 #include "kq_filter.h"
 #include "kq_hooks.h"
+#include "kq_race.h"
 #include "filters/proc.h"
 
 /* Puts files for threads that sleep, and tears down where a hook may not. */
@@ -43,11 +44,16 @@ static int __init kq_init(void)
 	err = kqf_track_init();
 	if (err)
 		goto err_signal;
-	err = kq_dev_init();
+	err = kq_race_init();
 	if (err)
 		goto err_track;
+	err = kq_dev_init();
+	if (err)
+		goto err_race;
 	return 0;
 
+err_race:
+	kq_race_exit();
 err_track:
 	kqf_track_exit();
 err_signal:
@@ -87,6 +93,7 @@ static void __exit kq_exit(void)
 	kq_fork_exit();
 	kq_fd_exit();
 	kq_limits_exit();
+	kq_race_exit();
 }
 
 module_init(kq_init);

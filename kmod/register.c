@@ -10,6 +10,7 @@
 
 #include "kq_filter.h"
 #include "kq_hooks.h"
+#include "kq_race.h"
 
 #define KQ_FIXED_FLAGS	(EV_ADD | EV_ONESHOT | EV_CLEAR | EV_RECEIPT | EV_DISPATCH)
 
@@ -90,6 +91,7 @@ static int kq_change_done(struct kq_knote *kn, const struct kq_change *c)
 	struct kq *kq = kn->kq;
 	bool disabled, ready = false;
 
+	kq_race_point(KQ_AT_SETTLE);
 	disabled = ev->flags & EV_DISABLE ||
 		   ((kn->status & KN_DISABLED) && !(ev->flags & EV_ENABLE));
 	if (!disabled && !(ev->flags & EV_FORCEONESHOT) && !(READ_ONCE(kn->status) & KN_ACTIVE))
@@ -187,6 +189,7 @@ static int kq_attach(struct kq_knote *kn, const struct kq_change *c)
 	const struct kq_event_ext *ev = c->ev;
 	int err;
 
+	kq_race_point(KQ_AT_ATTACH);
 	kn->flags = ev->flags & KQ_FIXED_FLAGS;
 	kn->sfflags = ev->fflags;
 	kn->sdata = ev->data;
@@ -226,6 +229,7 @@ static int kq_modify(struct kq_knote *kn, const struct kq_change *c)
 	struct kq *kq = kn->kq;
 	int err = 0;
 
+	kq_race_point(KQ_AT_MODIFY);
 	if (!(ev->flags & EV_KEEPUDATA))
 		err = kq_knote_need_ext(kn, ev);
 	if (!err)

@@ -7,12 +7,14 @@
 #include <linux/slab.h>
 
 #include "kq_filter.h"
+#include "kq_race.h"
 
 /* Detach and free a note that left the index and is in nobody else's hands. */
 static void kq_note_free(struct kq_knote *kn)
 {
 	const struct kq_filter_ops *ops = kq_filter_ops(kn);
 
+	kq_race_point(KQ_AT_NOTE_FREE);
 	if (ops->detach)
 		ops->detach(kn);
 	kfree(kn->ext);
@@ -68,6 +70,7 @@ void kq_knote_drop(struct kq_knote *kn, struct kq_drops *drops)
 {
 	struct kq *kq = kn->kq;
 
+	kq_race_point(KQ_AT_DROP);
 	/* Others may go on watching the descriptor. */
 	if (kq_knote_is_fd(kn) && kq_filter_ops(kn)->size)
 		kq_extra_detach(kq_knote_extra(kn));

@@ -9,6 +9,7 @@
 
 #include "kq_call.h"
 #include "kq_filter.h"
+#include "kq_race.h"
 
 /* What becomes of a knote a scan has taken. */
 enum kq_fate {
@@ -255,8 +256,10 @@ static int kq_collect(struct kq *kq, struct kq_call *call)
 		int n, copied;
 
 		kq_batch_take(kq, &batch, &mark, call);
+		kq_race_point(KQ_AT_SCAN);
 		n = kq_batch_eval(&batch, call);
 		copied = kq_call_flush(call, n);
+		kq_race_point(KQ_AT_COPIED);
 		kq_batch_settle(kq, &batch, &mark, copied, &call->drops);
 		if (copied < n) {
 			batch.end = false;

@@ -18,6 +18,7 @@
 #include <linux/task_work.h>
 
 #include "kq_pool.h"
+#include "kq_race.h"
 #include "proc.h"
 
 /**
@@ -144,6 +145,7 @@ static bool kqf_fork_follow(const struct kqf_fork *rec, pid_t nr)
 	struct kqf_proc *proc = kqf_fork_knote(rec, nr, 0);
 	struct kqf_process *watch;
 
+	kq_race_point(KQ_AT_FOLLOW);
 	if (!proc)
 		return false;
 	watch = &proc->watch;
@@ -235,6 +237,7 @@ void kqf_track(struct kqf_proc *proc, struct task_struct *child)
 	rec->ext = ext;
 	if (ext)
 		memcpy(rec->exts, ext, sizeof(rec->exts));
+	kq_race_point(KQ_AT_TRACK);
 	init_task_work(&rec->in_child, kqf_fork_in_child);
 	if (!kqc_task_work_add(child, &rec->in_child)) {
 		kqf_fork_put(rec);

@@ -8,6 +8,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 
+#include "kq_race.h"
 #include "proc.h"
 
 static void kqf_process_post(struct kqf_process *watch, u32 note)
@@ -65,6 +66,7 @@ void kqf_process_end(struct kqf_process *watch, struct task_struct *task)
 	smp_mb__before_atomic();
 	if (notes & NOTE_EXIT)
 		atomic_or(notes, &watch->notes.fresh);
+	kq_race_point(KQ_AT_EXIT);
 	/* Pairs with kqf_process_has_exited(). */
 	smp_store_release(&watch->exited, true);
 	kq_knote_activate(watch->kn, true);

@@ -8,6 +8,7 @@
 
 #include "kq_filter.h"
 #include "kq_logic.h"
+#include "kq_race.h"
 
 /**
  * struct kqf_timer - one timer
@@ -38,6 +39,7 @@ static enum hrtimer_restart kqf_timer_fire(struct hrtimer *timer)
 
 	/* Pairs with kqf_timer_eval(): expired first, then the activation. */
 	WRITE_ONCE(t->expired, true);
+	kq_race_point(KQ_AT_TIMER);
 	kq_knote_activate(&t->note.kn, true);
 	return HRTIMER_NORESTART;
 }

@@ -17,6 +17,7 @@
 #include <asm/unistd.h>
 
 #include "kq_hooks.h"
+#include "kq_race.h"
 
 #if !IS_ENABLED(CONFIG_DYNAMIC_FTRACE_WITH_ARGS)
 #error "kqueue needs a kernel with CONFIG_DYNAMIC_FTRACE_WITH_ARGS=y to see descriptors close"
@@ -237,6 +238,7 @@ static void notrace kqh_closed(struct file *file, struct files_struct *files)
 	if (hlist_empty(&bucket->fds) || !files)
 		return;
 
+	kq_race_point(KQ_AT_CLOSE);
 	raw_spin_lock_irqsave(&bucket->lock, flags);
 	hlist_for_each_entry_safe(kfd, next, &bucket->fds, hash) {
 		kq = kfd->read.kq;

@@ -15,6 +15,7 @@
 #include <linux/workqueue.h>
 
 #include "kq_hooks.h"
+#include "kq_race.h"
 
 #define KQH_CHANGE_MASK	(FS_MODIFY | FS_ATTRIB | FS_MOVE_SELF | FS_CREATE | FS_DELETE | FS_RENAME)
 #define KQH_ACCESS_MASK	(FS_OPEN | FS_ACCESS | FS_CLOSE_WRITE | FS_CLOSE_NOWRITE)
@@ -174,6 +175,7 @@ static int kqh_on_change(struct fsnotify_group *group, u32 mask, const void *dat
 
 	if (mask & FS_RENAME)
 		to = d_inode(((const struct dentry *)data)->d_parent);
+	kq_race_point(KQ_AT_MARK);
 	if (mark) {
 		watch = kqh_mark_watch(mark);
 		raw_spin_lock_irqsave(&watch->lock, flags);
@@ -469,6 +471,7 @@ static void kqh_watch_move(struct kq_watch *old)
 {
 	struct kq_watch *watch;
 
+	kq_race_point(KQ_AT_MOVE);
 	mutex_lock(&kqh_mark_mutex);
 	while (old->users) {
 		watch = kqh_watch_get(old->inode, old->which);

@@ -10,6 +10,7 @@
 #include <linux/spinlock.h>
 
 #include "kq_hooks.h"
+#include "kq_race.h"
 
 #define KQH_SIGNAL_BITS	8
 
@@ -36,8 +37,10 @@ static void kqh_on_signal(void *data, int signo, struct kernel_siginfo *info,
 		return;
 	raw_spin_lock_irqsave(&bucket->lock, flags);
 	hlist_for_each_entry(watch, &bucket->watches, hash)
-		if (watch->task->signal == task->signal && watch->signo == signo)
+		if (watch->task->signal == task->signal && watch->signo == signo) {
+			kq_race_point(KQ_AT_SIGNAL);
 			watch->generated(watch);
+		}
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 }
 

@@ -9,6 +9,7 @@
 
 #include "kq_filter.h"
 #include "kq_hooks.h"
+#include "kq_race.h"
 
 struct kqh_table {
 	poll_table pt;
@@ -37,6 +38,7 @@ static int kqh_wake(wait_queue_entry_t *entry, unsigned int mode, int sync, void
 	struct kq_extra *extra;
 	__poll_t wakes;
 
+	kq_race_point(KQ_AT_WAKE);
 	/*
 	 * Pairs with the barrier in kq_batch_take(): the waker changed its object
 	 * before it called us, the status words are read after.
@@ -55,6 +57,7 @@ static int kqh_wake(wait_queue_entry_t *entry, unsigned int mode, int sync, void
 
 	if (events & POLLFREE) {
 		list_del_init(&entry->entry);
+		kq_race_point(KQ_AT_POLLFREE);
 		/*
 		 * Pairs with kqh_waitqueue_leave(): once it reads NULL neither
 		 * the head nor this entry is touched by us any more.
