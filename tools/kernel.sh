@@ -26,16 +26,18 @@ note() { echo "kernel.sh: $*" >&2; }
 
 usage() { die "usage: kernel.sh NAME image|headers|modules|version|fetch|scripts; NAME is one of: $(names)"; }
 
-names() { echo 6.1-cloud 6.12-cloud 6.12-rt 6.1-debug; }
+names() { echo 6.1-cloud 6.12-cloud 6.12-rt 6.1-debug 6.12-rt-debug 6.12-kcsan; }
 
 # Sets series and flavour, and the meta package that points at the newest kernel of the flavour.
-# The debug kernel has no flavour: it is built from Debian's source of the series.
+# A debug kernel has no flavour: it is built from Debian's source of the series.
 select_name() {
 	case $1 in
 	6.1-cloud)  series=6.1  flavour=cloud-amd64 meta=linux-image-cloud-amd64 ;;
 	6.12-cloud) series=6.12 flavour=cloud-amd64 meta=linux-image-6.12-cloud-amd64 ;;
 	6.12-rt)    series=6.12 flavour=rt-amd64    meta=linux-image-6.12-rt-amd64 ;;
 	6.1-debug)  series=6.1  flavour=''           meta=linux-source-6.1 ;;
+	6.12-rt-debug | 6.12-kcsan)
+		series=6.12 flavour='' meta=linux-source-6.12 ;;
 	*) die "unknown kernel '$1', known: $(names)" ;;
 	esac
 }
@@ -68,11 +70,19 @@ newest_release() {
 	echo "${package#linux-image-}"
 }
 
+# Prints the options of the debug kernel: what those of its series have in common, then its own.
+fragment() {
+	local common=$tools/configs/$series-debug.common
+	[ ! -e "$common" ] || cat "$common"
+	cat "$tools/configs/$name.config"
+}
+
 # Prints a hash of what the debug kernel is made of besides Debian's source.
 recipe() {
 	{
 		gcc --version
-		cat "$tools/kernel-debug.sh" "$tools/configs/$name.config"
+		cat "$tools/kernel-debug.sh"
+		fragment
 	} | sha256sum | cut -c 1-12
 }
 
@@ -131,7 +141,8 @@ fetch_debug() {
 	local root=$1
 	note "building the debug kernel, this takes a quarter of an hour (log: $root/build.log)"
 	(cd "$root" && unpack "$root" "$meta")
-	"$tools/kernel-debug.sh" "$root/usr/src/$meta.tar.xz" "$tools/configs/$name.config" \
+	fragment >"$root/fragment"
+	"$tools/kernel-debug.sh" "$root/usr/src/$meta.tar.xz" "$root/fragment" \
 		"$root/headers" >"$root/build.log" 2>&1 || {
 		tail -n 40 "$root/build.log" >&2
 		die "the debug kernel does not build"
