@@ -1,48 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Owns the judgement of a kernel log: which messages mean that the kernel is not well.
+# Owns the call of the judgement of a kernel log, klog-scan.awk, for scripts of the host.
 #
 # Usage: tools/klog-scan.sh [FILE]
 #
 # Prints each complaint with the lines around it. Exit status: 0 none, 1 some.
 set -euo pipefail
 
-awk '
-BEGIN {
-	bad = "BUG: |kernel BUG at|WARNING: |Oops: |general protection fault|Kernel panic" \
-	      "|INFO: |possible circular|possible recursive|suspicious RCU|Call Trace:" \
-	      "|KASAN: |UBSAN: |KCSAN: |ODEBUG: |list_(add|del) corruption|refcount_t: " \
-	      "|unreferenced object|new suspected memory leaks|sleeping function" \
-	      "|soft lockup|hard LOCKUP|rcu: INFO|detected stall|self-detected stall|blocked for more than" \
-	      "|scheduling while atomic|bad unlock balance|held lock freed|Invalid wait context" \
-	      "|page allocation failure|Unable to handle|stack guard page|unregister_netdevice: waiting" \
-	      "|Call trace:|Slab corruption|Object already free|Bad page state"
-	# Stack dumps that a test has asked for: memory limits and injected faults.
-	excused = "invoked oom-killer: |FAULT_INJECTION: forcing a failure"
-	before = 3
-	after = 45
-}
-{
-	text[NR] = $0
-	if ($0 ~ excused)
-		excuse = NR
-	if ($0 ~ bad) {
-		if ($0 ~ /Call Trace:/ && excuse && NR - excuse < 15)
-			next
-		found = 1
-		for (n = NR - before; n <= NR + after; n++)
-			wanted[n] = 1
-	}
-}
-END {
-	for (n = 1; n <= NR; n++) {
-		if (!(n in wanted))
-			continue
-		if (shown && !((n - 1) in wanted))
-			print "[...]"
-		print text[n]
-		shown = 1
-	}
-	exit found
-}' "$@"
+exec awk -f "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/klog-scan.awk" "$@"

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Owns the judgement of a kernel log: which messages mean that the kernel is not well. Runs under
+# busybox too.
+#
+# Usage: awk -f klog-scan.awk [FILE]
+#
+# Prints each complaint with the lines around it. Exit status: 0 none, 1 some.
+
+BEGIN {
+	bad = "BUG: |kernel BUG at|WARNING: |Oops: |general protection fault|Kernel panic" \
+	      "|INFO: |possible circular|possible recursive|suspicious RCU|Call Trace:" \
+	      "|KASAN: |UBSAN: |KCSAN: |ODEBUG: |list_(add|del) corruption|refcount_t: " \
+	      "|unreferenced object|new suspected memory leaks|sleeping function" \
+	      "|soft lockup|hard LOCKUP|rcu: INFO|detected stall|self-detected stall|blocked for more than" \
+	      "|scheduling while atomic|bad unlock balance|held lock freed|Invalid wait context" \
+	      "|page allocation failure|Unable to handle|stack guard page|unregister_netdevice: waiting" \
+	      "|Call trace:|Slab corruption|Object already free|Bad page state"
+	# Stack dumps that a test has asked for: memory limits and injected faults.
+	excused = "invoked oom-killer: |FAULT_INJECTION: forcing a failure"
+	before = 3
+	after = 45
+}
+
+{
+	text[NR] = $0
+	if ($0 ~ excused)
+		excuse = NR
+	if ($0 ~ bad && !($0 ~ /Call Trace:/ && excuse && NR - excuse < 15))
+		hit[NR] = 1
+}
+
+# The report of a data race: headline, two stacks, the value, "Reported by". The whole kernel is
+# looked at, and it has races of its own. Ours is one with a function of the module in either stack,
+# which includes what the kernel does on the module's behalf. Only the headline is pardoned: what
+# others print in between still counts, and so does a report whose end is missing.
+/BUG: KCSAN: / {
+	headline = NR
+	ours = 0
+}
+/\[kqueue\]/ {
+	ours = 1
+}
+/Reported by Kernel Concurrency Sanitizer/ && !ours {
+	delete hit[headline]
+}
+
+END {
+	for (n = 1; n <= NR; n++) {
+		if (!(n in hit))
+			continue
+		found = 1
+		for (m = n - before; m <= n + after; m++)
+			wanted[m] = 1
+	}
+	for (n = 1; n <= NR; n++) {
+		if (!(n in wanted))
+			continue
+		if (shown && !((n - 1) in wanted))
+			print "[...]"
+		print text[n]
+		shown = 1
+	}
+	exit found
+}
