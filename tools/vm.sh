@@ -23,6 +23,10 @@
 #   124  the time limit was reached
 #    99  the kernel complained, the module did not load or unload, memory leaked, the machine died
 #   125  the machine could not be started
+#
+# A kernel that complains before the module is loaded, or after that while it brings up its processors
+# and with no function of the module in what it says, says nothing about the module: emulation can
+# confuse it. The complaint is shown, and the machine started once more before it counts as 125.
 set -euo pipefail
 
 tools=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
@@ -81,7 +85,7 @@ quote() { printf "'%s'" "${1//\'/"'\\''"}"; }
 write_run_files() {
 	local directory=$1/kq variable word merge=''
 	mkdir -p "$directory"
-	cp "$tools/guest-init" "$tools/guest-leaks.awk" "$directory"
+	cp "$tools/guest-init" "$tools/guest-leaks.awk" "$tools/klog-scan.awk" "$directory"
 	if [ -n "$module" ]; then
 		# Another run may be building it again.
 		flock "${module_file%/kmod/*}/lock" cp "$module_file" "$directory/kqueue.ko"
@@ -183,12 +187,34 @@ show() {
 	} >&2
 }
 
+# True if the machine ended before the command began and its end says nothing about the module; leaves
+# what the kernel complained about in the report. The argument is the exit status of the machine.
+is_unfit() {
+	local log=$run/log
+	if ! grep -q '^unfit$' "$run/ctl"; then
+		# One that died. Without a word to us, it did so before the module was loaded.
+		if [ "$1" -eq 124 ] || grep -qE '^(ready|timeout|done)$' "$run/ctl"; then
+			return 1
+		fi
+		log=$run/console.txt
+	fi
+	if ! grep -q '^loading$' "$run/ctl"; then
+		"$tools/klog-scan.sh" "$log" >"$run/report" || true
+		return 0
+	fi
+	sed -n '/guest-init: loading/,/guest-init: starting/p' "$log" >"$run/part"
+	if ! "$tools/klog-scan.sh" "$run/part" >"$run/report"; then
+		return 1
+	fi
+	sed -n '/guest-init: starting/,$p' "$log" >"$run/part"
+	! "$tools/klog-scan.sh" "$run/part" >"$run/report" && ! grep -q '\[kqueue\]' "$run/part"
+}
+
 # Turns what the machine left into an exit status.
 judge() {
 	local status failed='' marker='guest-init: time limit reached' klog
 	status=$(sed -n 's/^status //p' "$run/ctl")
 	# dmesg is complete; without it the console is what remains, up to the dumps we asked for.
-	tr -d '\r' <"$run/console" >"$run/console.txt"
 	klog=$run/log
 	if ! grep -q '^done$' "$run/ctl"; then
 		klog=$run/console.log
@@ -241,25 +267,42 @@ write_run_files "$run/files"
 	cat "$initramfs"
 	(cd "$run/files" && find . | cpio --quiet -o -H newc -R 0:0)
 } >"$run/initrd"
-start_virtiofsd
 assemble_qemu
 
-note "starting $kernel"
-touch "$run"/{out,err,ctl,log,console}
-# The guest keeps the limit itself and can then say what hangs; this is for one that is stuck.
-setpriv --pdeathsig TERM timeout -k 5 "$((limit + 15))" "${qemu[@]}" </dev/null >"$run/qemu.log" 2>&1 &
-machine=$!
-pids+=("$machine")
-tail -q -n +1 -s 0.1 -f --pid="$machine" "$run/out" &
-followers=($!)
-tail -q -n +1 -s 0.1 -f --pid="$machine" "$run/err" >&2 &
-followers+=($!)
-pids+=("${followers[@]}")
+# Runs the machine to its end, which it returns.
+run_machine() {
+	local machine followers ended=0
+	note "starting $kernel"
+	rm -f "$run"/{out,err,ctl,log,console,fs.sock}
+	touch "$run"/{out,err,ctl,log,console}
+	start_virtiofsd
+	# The guest keeps the limit itself and can then say what hangs; this is for one that is stuck.
+	setpriv --pdeathsig TERM timeout -k 5 "$((limit + 15))" "${qemu[@]}" </dev/null >"$run/qemu.log" 2>&1 &
+	machine=$!
+	pids+=("$machine")
+	tail -q -n +1 -s 0.1 -f --pid="$machine" "$run/out" &
+	followers=($!)
+	tail -q -n +1 -s 0.1 -f --pid="$machine" "$run/err" >&2 &
+	followers+=($!)
+	pids+=("${followers[@]}")
+	wait "$machine" || ended=$?
+	wait "${followers[@]}" || true
+	note "the machine has ended"
+	tr -d '\r' <"$run/console" >"$run/console.txt"
+	return "$ended"
+}
 
-ended=0
-wait "$machine" || ended=$?
-wait "${followers[@]}" || true
-note "the machine has ended"
-status=0
-judge "$ended" || status=$?
-exit "$status"
+for attempt in first second; do
+	ended=0
+	run_machine || ended=$?
+	if ! is_unfit "$ended"; then
+		status=0
+		judge "$ended" || status=$?
+		exit "$status"
+	fi
+	tail -n 60 "$run/console.txt" >"$run/tail"
+	show "$([ -s "$run/report" ] && echo "$run/report" || echo "$run/tail")" "kernel log before the command, $attempt attempt"
+	[ ! -s "$run/qemu.log" ] || show "$run/qemu.log" "qemu"
+	echo "vm.sh: $kernel was not well before the module was judged (above), $attempt attempt" >&2
+done
+die "the machine could not be started"
