@@ -70,14 +70,24 @@ missed_closes() {
 	"$build/kqinfo" missed_closes 2>/dev/null || echo 0
 }
 
+# Sets uptime to whole seconds; tests may set the clock.
+read_uptime() {
+	read -r uptime _ </proc/uptime
+	uptime=${uptime%.*}
+}
+
 # Runs the program $1 and adds what it says to the totals.
 run_program() {
-	local name=${1##*/} before status ok bad skip problems=()
+	local name=${1##*/} before status ok bad skip problems=() begun
 	before=$(missed_closes)
 	mark_log "$name"
 	say "# program $name"
+	read_uptime
+	begun=$uptime
 	timeout -k 10 "$limit" "$1" 2>&1 | tee "$work/tap" ${KQ_TAP:+-a "$KQ_TAP"}
 	status=${PIPESTATUS[0]}
+	read_uptime
+	say "# $name took $((uptime - begun)) s"
 
 	ok=$(grep -c -E '^ok ' "$work/tap")
 	skip=$(grep -c -E '^ok .* # SKIP' "$work/tap")
