@@ -6,13 +6,14 @@
 # Usage: tools/check.sh [--debug|--guests|--soak]
 #
 #   (none)    style, googletest, kernel tests, random calls and reloads on each stock kernel, dkms
-#   --debug   kernel tests and random calls on the debug kernel
+#   --debug   kernel tests and random calls on the debug kernels
 #   --guests  only googletest and the kernel tests, for the conformance report
 #   --soak    only random calls and reloads, many of both
 #
 #   TARGET=host     with the module loaded on this machine instead of in virtual machines; no
 #                   downloads, no reloads: googletest, kernel tests, random calls
-#   KQ_KERNELS      kernels to run on (6.1-cloud 6.12-cloud 6.12-rt)
+#   KQ_KERNELS      kernels to run on (6.1-cloud 6.12-cloud 6.12-rt; --debug: 6.1-debug
+#                   6.12-rt-debug 6.12-kcsan)
 #   KQ_JOBS         steps at a time (processors, at most what the memory holds)
 #   STRESS_CALLS    random calls on each kernel (200000; --soak: 10000000)
 #   STRESS_SECONDS  instead of a number of calls: for how long
@@ -27,16 +28,18 @@ set -uo pipefail
 tools=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 top=$(dirname "$tools")
 results=$top/build/results
-read -r -a kernels <<<"${KQ_KERNELS:-6.1-cloud 6.12-cloud 6.12-rt}"
+usual_kernels='6.1-cloud 6.12-cloud 6.12-rt'
+debug_kernels='6.1-debug 6.12-rt-debug 6.12-kcsan'
 mode=${1:-}
 # Emulated processors that share real ones are slow: this widens the limits that detect hangs.
 scale=3 limit=1800 calls=200000 reloads=50 soak=''
 case $mode in
 '' | --guests) ;;
---debug) kernels=(6.1-debug) scale=10 limit=5400 ;;
+--debug) usual_kernels=$debug_kernels scale=10 limit=5400 ;;
 --soak) limit=14400 calls=10000000 reloads=1000 ;;
 *) echo "check.sh: unknown option '$mode'" >&2; exit 1 ;;
 esac
+read -r -a kernels <<<"${KQ_KERNELS:-$usual_kernels}"
 stress=(build/stress/stress -S "${STRESS_SEED:-1}")
 if [ -n "${STRESS_SECONDS:-}" ]; then
 	stress+=(-s "$STRESS_SECONDS")
@@ -185,10 +188,12 @@ start_guests() {
 	done
 	[ "$mode" != --guests ] || return 0
 	# The same programs with the other width. A log, not TAP: the conformance report is about the
-	# programs of the kernel's own width.
-	start "${kernels[0]}-32bit" "${kernels[0]}-32bit.log" totals \
-		env KQ_BUILD="$top/build/kselftest32" "$tools/vm.sh" --kernel "${kernels[0]}" \
-		--timeout "$limit" -- selftests/run.sh
+	# programs of the kernel's own width. Of the debug kernels the one with KASAN is enough.
+	if [ "$mode" != --debug ] || [ "${kernels[0]}" = 6.1-debug ]; then
+		start "${kernels[0]}-32bit" "${kernels[0]}-32bit.log" totals \
+			env KQ_BUILD="$top/build/kselftest32" "$tools/vm.sh" --kernel "${kernels[0]}" \
+			--timeout "$limit" -- selftests/run.sh
+	fi
 	# The way a kernel goes that keeps filp_flush from being traced.
 	if [ "$mode" != --debug ]; then
 		start 6.12-cloud-second-way 6.12-cloud-second-way.log totals \
@@ -199,18 +204,28 @@ start_guests() {
 	[ "$mode" = --debug ] || start_reloads
 }
 
+# The results of debug kernels and those of the others stay side by side, each until its next run.
+drop_results() {
+	local kernel others=()
+	for kernel in $debug_kernels; do
+		others+=(! -name "$kernel.*" ! -name "$kernel-*")
+	done
+	case $mode in
+	--debug)
+		for kernel in "${kernels[@]}"; do
+			find "$results" -type f \( -name "$kernel.*" -o -name "$kernel-*" \) -delete
+		done
+		;;
+	--soak) find "$results" -type f \( -name '*-stress.*' -o -name '*-reload.*' \) "${others[@]}" -delete ;;
+	*) find "$results" -type f "${others[@]}" -delete ;;
+	esac
+}
+
 # A function is read as a whole: the file may change while a check goes on.
 main() {
 	cd "$top" || exit 1
-	# The debug kernel is checked by itself: its results and the others stay side by side.
 	mkdir -p "$results"
-	if [ "$mode" = --debug ]; then
-		rm -f "$results"/6.1-debug*
-	elif [ "$mode" = --soak ]; then
-		rm -f "$results"/*-{stress,reload}.*
-	else
-		find "$results" -type f ! -name '6.1-debug*' -delete
-	fi
+	drop_results
 	steps=()
 	trap stop EXIT
 	trap 'exit 130' INT
@@ -250,6 +265,7 @@ main() {
 		;;
 	*)
 		start style style.log totals "$tools/style.sh"
+		start klog klog.log totals "$tools/klog-test.sh"
 		start gtest gtest.log googletest make -C selftests/gtest check
 		start_guests
 		start dkms dkms.log totals "$tools/dkms-test.sh" "${kernels[@]}"
