@@ -1,0 +1,51 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Owns what a coverage run does inside the virtual machine: runs a command with the module loaded,
+# goes the ways that need a module loaded anew, unloads it and prints the counters.
+#
+# Usage: tools/guest-coverage.sh COMMAND [ARGUMENT]...
+#
+# The module must be built with KQ_INSTRUMENT=gcov; the kernel keeps the counters of a module that
+# was unloaded (gcov_persist=1, its default), and adds them up over all loads. The counters come out
+# as lines of base64 between the two marks, an archive of .gcda files: standard output is the only
+# way out. Exit status: that of the command, or 1 if anything else failed.
+#
+#   KQ_SECOND_WAY   a second command, run with the module loaded anew with second_way=1
+set -uo pipefail
+
+counters=/sys/kernel/debug/gcov
+module=/run/kq/kqueue.ko
+status=0
+
+die() { echo "guest-coverage.sh: $*" >&2; exit 1; }
+
+[ $# -gt 0 ] || die "usage: guest-coverage.sh COMMAND [ARGUMENT]..."
+[ -d "$counters" ] || die "no $counters: the kernel has no CONFIG_GCOV_KERNEL (use 6.1-debug)"
+[ "$(cat /sys/module/gcov/parameters/persist 2>/dev/null || echo 1)" != 0 ] ||
+	die "the kernel was started with gcov_persist=0: counters of an unloaded module are lost"
+
+"$@" || status=$?
+if [ -n "${KQ_SECOND_WAY:-}" ]; then
+	rmmod kqueue || die "the module does not unload"
+	insmod "$module" second_way=1 || die "the module does not load again"
+	# shellcheck disable=SC2086 # a command of several words
+	$KQ_SECOND_WAY || status=$?
+fi
+rmmod kqueue || die "the module does not unload"
+
+# The files of debugfs claim to be empty: an archive of them would be.
+copy=$(mktemp -d) || exit 1
+found=0
+while IFS= read -r file; do
+	target=$copy/kmod/${file##*/kmod/}
+	if ! mkdir -p "${target%/*}" || ! cat "$file" >"$target"; then
+		die "cannot read $file"
+	fi
+	found=$((found + 1))
+done < <(find "$counters" -path '*/build/kmod/*/kmod/*.gcda')
+[ "$found" -gt 0 ] || die "no counters of the module: was it built with KQ_INSTRUMENT=gcov?"
+echo '-----BEGIN COUNTERS-----'
+tar -C "$copy" -czf - . | base64 || die "cannot pack the counters"
+echo '-----END COUNTERS-----'
+exit "$status"
