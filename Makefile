@@ -18,7 +18,7 @@ DKMS_SOURCE    ?= $(DESTDIR)/usr/src/kqueue-$(VERSION)
 TARGET ?=
 export TARGET
 
-# soak: how much, and on which kernel; empty: what tools/check.sh says
+# soak: how much, and on which kernel; empty: what tools/check.sh says; fuzz: SECONDS and SEED
 CALLS   ?=
 SECONDS ?=
 SEED    ?=
@@ -27,7 +27,7 @@ KERNEL  ?=
 
 module_files := dkms.conf VERSION $(sort $(wildcard kmod/Kbuild kmod/*.[ch] kmod/*/*.[ch] uapi/linux/*.h))
 
-.PHONY: all module lib demo check check-debug conformance style soak install uninstall \
+.PHONY: all module lib demo check check-debug conformance style soak coverage fuzz install uninstall \
 	dkms-source dkms-install clean help
 
 all: module lib
@@ -46,6 +46,9 @@ help:
 	@echo 'make soak         random calls, and loading and unloading under load, on all stock kernels'
 	@echo '                  CALLS=N (10000000) or SECONDS=N, RELOADS=N (1000), SEED=N (1),'
 	@echo '                  KERNEL=NAME; TARGET=host: calls only, with the module loaded here'
+	@echo 'make coverage     which lines of the module the kernel tests execute, at least 90 percent'
+	@echo 'make fuzz         coverage-guided random calls, on a kernel with KASAN and lockdep'
+	@echo '                  SECONDS=N (600), SEED=N (1)'
 	@echo 'make install      module (through DKMS), udev rule, library, headers, manual'
 	@echo '                  DESTDIR= PREFIX= LIBDIR= INCLUDEDIR= MANDIR=; with DESTDIR files only'
 	@echo 'make dkms-install the module alone, with its udev rule'
@@ -84,6 +87,12 @@ conformance:
 soak:
 	@STRESS_CALLS=$(CALLS) STRESS_SECONDS=$(SECONDS) STRESS_SEED=$(SEED) RELOADS=$(RELOADS) \
 		$(if $(KERNEL),KQ_KERNELS='$(KERNEL)') tools/check.sh --soak
+
+coverage:
+	@tools/coverage.sh
+
+fuzz:
+	@FUZZ_SEED=$(SEED) tools/fuzz.sh $(SECONDS)
 
 install: dkms-install
 	@$(MAKE) --no-print-directory -C lib install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)

@@ -16,6 +16,8 @@ packages=(
 	qemu-system-x86 qemu-system-common busybox-static
 	# used by the tests and the harness inside the guest
 	iproute2 procps util-linux e2fsprogs python3
+	# the fuzzer: libFuzzer is part of the latter
+	clang libclang-rt-14-dev
 	# checks; perl runs the kernel's checkpatch
 	sparse coccinelle shellcheck clang-format clang-tidy perl
 	# packaging
