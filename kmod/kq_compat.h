@@ -67,6 +67,7 @@ static inline void kqc_hrtimer_setup(struct hrtimer *timer,
 #endif
 }
 
+#ifdef CONFIG_DYNAMIC_FTRACE_WITH_ARGS	/* not where only the unit tests run */
 /* 6.2: ftrace_regs_get_argument(); 6.1 on x86 has the registers inside. */
 static __always_inline unsigned long kqc_ftrace_arg(struct ftrace_regs *fregs, unsigned int n)
 {
@@ -78,6 +79,7 @@ static __always_inline unsigned long kqc_ftrace_arg(struct ftrace_regs *fregs, u
 	return regs_get_kernel_argument(&fregs->regs, n);
 #endif
 }
+#endif
 
 /* 6.6: the size of a table of sysctl files is passed along; since 6.11 no empty one ends it. */
 #ifdef KQC_HAVE_SYSCTL_SIZE
