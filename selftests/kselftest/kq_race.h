@@ -60,11 +60,6 @@ static inline void race_wait(const char *point)
 	race_do("wait %s", point);
 }
 
-static inline void race_release(const char *point)
-{
-	race_do("release %s", point);
-}
-
 /* One of the numbers of a point: reached, hits, inside, expired. */
 static inline int race_count(const char *point, const char *what)
 {
@@ -82,6 +77,14 @@ static inline int race_count(const char *point, const char *what)
 	at = strstr(line, start);
 	ASSERT_TRUE(at);
 	return atoi(at + strlen(start));
+}
+
+/* Who stood there has left when this returns. */
+static inline void race_release(const char *point)
+{
+	race_do("release %s", point);
+	while (race_count(point, "inside"))
+		sched_yield();
 }
 
 /* It was hit, the one who stopped there has gone on, and not because of the time. */
@@ -223,7 +226,11 @@ static inline void *race_thread(void *argument)
 	return NULL;
 }
 
-/* The thread is there, and waits for race_go(). */
+/*
+ * The thread is there, and waits for race_go(). All memory is there as well: a
+ * page that is copied by its first write is taken from the other processor, which
+ * does not answer while somebody stands there with interrupts off.
+ */
 static inline void race_prepare(struct race_call *call, int (*run)(struct race_call *call))
 {
 	call->run = run;
@@ -231,6 +238,7 @@ static inline void race_prepare(struct race_call *call, int (*run)(struct race_c
 	call->done = false;
 	ASSERT_SYS(sem_init(&call->go, 0, 0));
 	call->thread = kq_thread(race_thread, call);
+	ASSERT_SYS(mlockall(MCL_CURRENT));
 }
 
 static inline void race_go(struct race_call *call)
