@@ -13,16 +13,17 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0
 
-# Prints the report of a data race; the arguments are the frames of its two stacks.
+# Prints the report of a data race; the arguments are the first frames of its two stacks, then one more
+# of the second. Their accesses are of the kinds $first and $second.
 race() {
 	echo "[ 1.0] =================================================================="
 	echo "[ 1.0] BUG: KCSAN: data-race in first / second"
 	echo "[ 1.0] "
-	echo "[ 1.0] write (marked) to 0xffff888004e00010 of 4 bytes by task 70 on cpu 1:"
+	echo "[ 1.0] ${first:-write (marked)} to 0xffff888004e00010 of ${size:-4} bytes by task 70 on cpu 1:"
 	echo "[ 1.0]  $1"
 	echo "[ 1.0]  do_syscall_64+0x99/0x190"
 	echo "[ 1.0] "
-	echo "[ 1.0] read to 0xffff888004e00010 of 4 bytes by task 71 on cpu 0:"
+	echo "[ 1.0] ${second:-read} to 0xffff888004e00010 of ${size:-4} bytes by interrupt on cpu 0:"
 	echo "[ 1.0]  $2"
 	[ -z "${3:-}" ] || echo "[ 1.0]  $3"
 	echo "[ 1.0]  do_syscall_64+0x99/0x190"
@@ -41,10 +42,12 @@ reported() {
 quiet() { echo "[ 0.$1] kqueue: loaded, interface version 1"; }
 
 logs=(clean warning last oom fault race_elsewhere race_first race_second race_deeper race_of_both
-	race_without_end warning_in_race race_then_warning)
+	race_without_end warning_in_race race_then_warning race_in_interrupt race_before_interrupt
+	race_marked_read race_marked_read_first race_stores race_marked_store race_of_structures)
 declare -A complains=([clean]=0 [warning]=1 [last]=1 [oom]=0 [fault]=0 [race_elsewhere]=0 [race_first]=1
 	[race_second]=1 [race_deeper]=1 [race_of_both]=1 [race_without_end]=1 [warning_in_race]=1
-	[race_then_warning]=1)
+	[race_then_warning]=1 [race_in_interrupt]=0 [race_before_interrupt]=1 [race_marked_read]=0
+	[race_marked_read_first]=0 [race_stores]=1 [race_marked_store]=1 [race_of_structures]=1)
 ours='kq_knote_activate+0x10/0x40 [kqueue]'
 
 # shellcheck disable=SC2317 # called by name
@@ -77,6 +80,24 @@ log_warning_in_race() {
 }
 # shellcheck disable=SC2317
 log_race_then_warning() { race 'a+0x1/0x2' 'b+0x1/0x2'; log_warning; }
+# The kernel's own race in an interrupt that came while the module ran.
+# shellcheck disable=SC2317
+log_race_in_interrupt() {
+	race 'tick_sched_do_timer+0x1/0x2' 'asm_sysvec_apic_timer_interrupt+0x1a/0x20' "$ours"
+}
+# The module's callback in an interrupt.
+# shellcheck disable=SC2317
+log_race_before_interrupt() { race 'asm_sysvec_apic_timer_interrupt+0x1a/0x20' "$ours"; }
+# shellcheck disable=SC2317
+log_race_marked_read() { first=write second='read (marked)' race "$ours" "$ours"; }
+# shellcheck disable=SC2317
+log_race_marked_read_first() { first='read (marked, reordered)' second='write (reordered)' race "$ours" "$ours"; }
+# shellcheck disable=SC2317
+log_race_stores() { first=write second=write race "$ours" "$ours"; }
+# shellcheck disable=SC2317
+log_race_marked_store() { first='write (marked)' second=write race "$ours" "$ours"; }
+# shellcheck disable=SC2317
+log_race_of_structures() { first=write second='read (marked)' size=16 race "$ours" "$ours"; }
 
 for awk in awk 'busybox awk'; do
 	for log in "${logs[@]}"; do
