@@ -32,8 +32,8 @@ run() {
 	local name=$1 limit=$2 log=$results/coverage-$1.log status=0
 	shift 2
 	echo "coverage.sh: $name ..." >&2
-	"$tools/vm.sh" --kernel 6.1-debug --timeout "$limit" -- tools/guest-coverage.sh "$@" \
-		>"$log" 2>"$log.err" || status=$?
+	KQ_COMMAND_LIMIT=$limit "$tools/vm.sh" --kernel 6.1-debug --timeout "$((limit + 900))" -- \
+		tools/guest-coverage.sh "$@" >"$log" 2>"$log.err" || status=$?
 	rm -rf "build/coverage/$name"
 	mkdir -p "build/coverage/$name"
 	if ! sed -n '/^-----BEGIN COUNTERS-----$/,/^-----END COUNTERS-----$/{/^-----/d;p}' "$log" |

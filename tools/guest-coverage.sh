@@ -9,9 +9,10 @@
 # The module must be built with KQ_INSTRUMENT=gcov; the kernel keeps the counters of a module that
 # was unloaded (gcov_persist=1, its default), and adds them up over all loads. The counters come out
 # as lines of base64 between the two marks, an archive of .gcda files: standard output is the only
-# way out. Exit status: that of the command, or 1 if anything else failed.
+# way out. Exit status: 0, or 1 if anything failed.
 #
-#   KQ_SECOND_WAY   a second command, run with the module loaded anew with second_way=1
+#   KQ_COMMAND_LIMIT  seconds after which the command is ended; what was counted until then is printed
+#   KQ_SECOND_WAY     a second command, run with the module loaded anew with second_way=1
 set -uo pipefail
 
 counters=/sys/kernel/debug/gcov
@@ -22,17 +23,22 @@ die() { echo "guest-coverage.sh: $*" >&2; exit 1; }
 
 [ $# -gt 0 ] || die "usage: guest-coverage.sh COMMAND [ARGUMENT]..."
 [ -d "$counters" ] || die "no $counters: the kernel has no CONFIG_GCOV_KERNEL (use 6.1-debug)"
-[ "$(cat /sys/module/gcov/parameters/persist 2>/dev/null || echo 1)" != 0 ] ||
-	die "the kernel was started with gcov_persist=0: counters of an unloaded module are lost"
+# Printing comes whatever happens: half an hour of counting is not thrown away for one bad case.
+bad() {
+	echo "guest-coverage.sh: $*" >&2
+	status=1
+}
 
-"$@" || status=$?
+timeout "${KQ_COMMAND_LIMIT:-0}" "$@" || bad "the command ended with status $?"
 if [ -n "${KQ_SECOND_WAY:-}" ]; then
-	rmmod kqueue || die "the module does not unload"
-	insmod "$module" second_way=1 || die "the module does not load again"
-	# shellcheck disable=SC2086 # a command of several words
-	$KQ_SECOND_WAY || status=$?
+	if rmmod kqueue && insmod "$module" second_way=1; then
+		# shellcheck disable=SC2086 # a command of several words
+		$KQ_SECOND_WAY || bad "the second command ended with status $?"
+	else
+		bad "the module cannot be loaded anew"
+	fi
 fi
-rmmod kqueue || die "the module does not unload"
+rmmod kqueue || bad "the module does not unload"
 
 # The files of debugfs claim to be empty: an archive of them would be.
 copy=$(mktemp -d) || exit 1
@@ -44,7 +50,7 @@ while IFS= read -r file; do
 	fi
 	found=$((found + 1))
 done < <(find "$counters" -path '*/build/kmod/*/kmod/*.gcda')
-[ "$found" -gt 0 ] || die "no counters of the module: was it built with KQ_INSTRUMENT=gcov?"
+[ "$found" -gt 0 ] || die "no counters of the module: was it built with KQ_INSTRUMENT=gcov, is gcov_persist=0?"
 echo '-----BEGIN COUNTERS-----'
 tar -C "$copy" -czf - . | base64 || die "cannot pack the counters"
 echo '-----END COUNTERS-----'
