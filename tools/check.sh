@@ -6,7 +6,8 @@
 # Usage: tools/check.sh [--debug|--guests|--soak]
 #
 #   (none)    style, googletest, kernel tests, random calls and reloads on each stock kernel, dkms
-#   --debug   kernel tests and random calls on the debug kernels
+#   --debug   kernel tests and random calls on the debug kernels; on 6.1-debug also the races, the unit
+#             tests, the fuzzer, and all of it inside a kernel tree
 #   --guests  only googletest and the kernel tests, for the conformance report
 #   --soak    only random calls and reloads, many of both
 #
@@ -18,6 +19,7 @@
 #   STRESS_CALLS    random calls on each kernel (200000; --soak: 10000000)
 #   STRESS_SECONDS  instead of a number of calls: for how long
 #   STRESS_SEED     what the calls are drawn from (1)
+#   FUZZ_SECONDS    how long the fuzzer goes beyond the inputs it has (60)
 #   RELOADS         how often the module is loaded and unloaded under load (50; --soak: 1000)
 #
 # Output of each step is kept in build/results: STEP.tap or STEP.log, what went to standard error in
@@ -140,8 +142,12 @@ build_programs() {
 		make -C "$top/selftests/stress"
 		return
 	fi
-	make -C "$top/selftests/kselftest" && make -C "$top/selftests/kselftest" M32=1 &&
-		make -C "$top/selftests/stress" && make -C "$top/selftests/gtest" all
+	make -C "$top/selftests/kselftest" && make -C "$top/selftests/stress" || return
+	if [ "$mode" != --debug ]; then
+		make -C "$top/selftests/kselftest" M32=1 && make -C "$top/selftests/gtest" all
+	elif [ "${kernels[0]}" = 6.1-debug ]; then
+		"$tools/build-module.sh" 6.1-debug --kunit
+	fi
 }
 
 # shellcheck disable=SC2317 # called by prepare
@@ -187,21 +193,36 @@ start_guests() {
 			"$tools/vm.sh" --kernel "$kernel" --timeout "$limit" -- selftests/run.sh
 	done
 	[ "$mode" != --guests ] || return 0
-	# The same programs with the other width. A log, not TAP: the conformance report is about the
-	# programs of the kernel's own width. Of the debug kernels the one with KASAN is enough.
-	if [ "$mode" != --debug ] || [ "${kernels[0]}" = 6.1-debug ]; then
-		start "${kernels[0]}-32bit" "${kernels[0]}-32bit.log" totals \
-			env KQ_BUILD="$top/build/kselftest32" "$tools/vm.sh" --kernel "${kernels[0]}" \
-			--timeout "$limit" -- selftests/run.sh
-	fi
-	# The way a kernel goes that keeps filp_flush from being traced.
 	if [ "$mode" != --debug ]; then
-		start 6.12-cloud-second-way 6.12-cloud-second-way.log totals \
-			"$tools/vm.sh" --kernel 6.12-cloud --param second_way=1 --timeout "$limit" -- \
-			selftests/run.sh fd_close fd_process trap_effect
+		start_variants
+	elif [ "${kernels[0]}" = 6.1-debug ]; then
+		start_deep
 	fi
 	start_random
 	[ "$mode" = --debug ] || start_reloads
+}
+
+start_variants() {
+	# The same programs with the other width. A log, not TAP: the conformance report is about the
+	# programs of the kernel's own width.
+	start "${kernels[0]}-32bit" "${kernels[0]}-32bit.log" totals \
+		env KQ_BUILD="$top/build/kselftest32" "$tools/vm.sh" --kernel "${kernels[0]}" \
+		--timeout "$limit" -- selftests/run.sh
+	# The way a kernel goes that keeps filp_flush from being traced.
+	start 6.12-cloud-second-way 6.12-cloud-second-way.log totals \
+		"$tools/vm.sh" --kernel 6.12-cloud --param second_way=1 --timeout "$limit" -- \
+		selftests/run.sh fd_close fd_process trap_effect
+}
+
+# What looks into the module needs a kernel that is made for it.
+start_deep() {
+	start 6.1-debug-race 6.1-debug-race.log totals \
+		env KQ_INSTRUMENT=race "$tools/vm.sh" --kernel 6.1-debug --timeout "$limit" -- \
+		selftests/run.sh race_event race_fd race_fork
+	start 6.1-debug-kunit 6.1-debug-kunit.log totals \
+		"$tools/vm.sh" --kernel 6.1-debug --no-module --timeout "$limit" -- selftests/kunit/run.sh
+	start 6.1-debug-fuzz 6.1-debug-fuzz.log status "$tools/fuzz.sh" "${FUZZ_SECONDS:-60}"
+	start 6.1-debug-graft 6.1-debug-graft.log totals "$tools/graft-test.sh"
 }
 
 # The results of debug kernels and those of the others stay side by side, each until its next run.

@@ -48,7 +48,7 @@ comment() { sed 's/^/# /'; }
 # Prints the files of the project that match the patterns.
 files() { git ls-files -co --exclude-standard -- "$@" | while IFS= read -r f; do [ ! -f "$f" ] || echo "$f"; done; }
 
-sources() { files ':!LICENSES' ':!*.md' ':!VERSION' ':!.clang-format' ':!.gitignore' ':!.editorconfig'; }
+sources() { files ':!LICENSES' ':!*.md' ':!VERSION' ':!.clang-format' ':!.clang-tidy' ':!.gitignore' ':!.editorconfig'; }
 
 scripts() { sources | while IFS= read -r f; do if head -n 1 "$f" | grep -qE '^#!.*\b(ba|da)?sh\b'; then echo "$f"; fi; done; }
 
