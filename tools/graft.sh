@@ -71,7 +71,7 @@ check_tree() {
 }
 
 # Copies contents that differ, with the time of now, so that make sees them.
-copy() { rsync -rlpc --chmod=Du=rwx,Dgo=rx,Fgo=r --delete --delete-excluded "$@"; }
+copy() { rsync -rlpc --chmod=Du=rwx,Dgo=rx,Fgo=r --delete "$@"; }
 
 put() {
 	local line file rest

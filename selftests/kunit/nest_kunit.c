@@ -4,6 +4,8 @@
 
 #include "../../kmod/nest.c"
 
+#define KQT_CYCLE	(KQ_MAX_DEPTH / 2 - 1)
+
 /* An edge needs a descriptor that names the watched queue, and no more of it. */
 struct kqt_edge {
 	struct kq_fd kfd;
@@ -56,20 +58,20 @@ static void kqt_nest_foreign(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kqt_watch(test, test->priv, foreign, NULL), -EBADF);
 }
 
-/* However long the cycle would be. */
+/* However long the cycle would be; a chain of that length twice would not be too long. */
 static void kqt_nest_cycle(struct kunit *test)
 {
-	struct kq *queues[KQ_MAX_DEPTH];
-	struct kqt_edge *edges[KQ_MAX_DEPTH];
+	struct kq *queues[KQT_CYCLE];
+	struct kqt_edge *edges[KQT_CYCLE];
 	int i;
 
-	kqt_chain(test, queues, edges, KQ_MAX_DEPTH);
-	for (i = 1; i < KQ_MAX_DEPTH; i++)
+	kqt_chain(test, queues, edges, KQT_CYCLE);
+	for (i = 1; i < KQT_CYCLE; i++)
 		KUNIT_EXPECT_EQ(test, kqt_watch(test, queues[i], queues[0], NULL), -EINVAL);
 	/* A second way to what is watched already is no cycle. */
 	kq_nest_del(&edges[0]->kfd);
 	KUNIT_EXPECT_EQ(test, kqt_watch(test, queues[0], queues[2], &edges[0]), 0);
-	kqt_unchain(edges, KQ_MAX_DEPTH);
+	kqt_unchain(edges, KQT_CYCLE);
 }
 
 static void kqt_nest_longest_chain(struct kunit *test)

@@ -40,6 +40,8 @@ static struct kqt_record **kqt_get_all(struct kunit *test)
 	for (i = 0; i < KQ_FORK_POOL; i++) {
 		held[i] = kqt_get(test);
 		KUNIT_ASSERT_NOT_NULL(test, held[i]);
+		/* All of it is its holder's. */
+		INIT_LIST_HEAD(&held[i]->pooled.link);
 		held[i]->word = i;
 	}
 	return held;
@@ -50,9 +52,10 @@ static void kqt_pool_records_do_not_overlap(struct kunit *test)
 	struct kqt_record **held = kqt_get_all(test);
 	int i, wrong = 0;
 
-	/* Each still has the word that only its holder wrote. */
+	/* Each still has what only its holder wrote. */
 	for (i = 0; i < KQ_FORK_POOL; i++)
-		wrong += held[i]->word != i || held[i]->pooled.spare;
+		wrong += held[i]->word != i || !list_empty(&held[i]->pooled.link) ||
+			 held[i]->pooled.spare;
 	KUNIT_EXPECT_EQ(test, wrong, 0);
 }
 
