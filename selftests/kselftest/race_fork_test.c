@@ -286,6 +286,7 @@ KQ_TEST(unload_waits_for_child, "",
 	race_begin();
 	if (access(UNLOAD_MODULE, R_OK))
 		KQ_SKIP("needs " UNLOAD_MODULE ", as a machine of tools/vm.sh has it");
+	set_second_processor("0");
 	race_do("arm fork 1 %d", UNLOAD_MS);
 	kq = kq_new();
 	ASSERT_SYS(close(race.file));
@@ -295,7 +296,6 @@ KQ_TEST(unload_waits_for_child, "",
 	while (!is_stopped(child, kq))
 		sched_yield();
 	ASSERT_SYS(close(kq));
-	set_second_processor("0");
 	ASSERT_TRUE(is_stopped(child, kq));
 	start = kq_now();
 	ASSERT_SYS(syscall(SYS_delete_module, "kqueue", O_NONBLOCK));
