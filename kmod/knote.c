@@ -436,11 +436,14 @@ int kq_flux_wait(struct kq *kq, struct kq_knote *kn, struct kq_drops *drops)
  */
 bool kq_knote_stale(const struct kq_knote *kn, const struct kq_result *res, bool strong)
 {
+	/* In flux nobody else changes what was seen, but an activation may come. */
+	u32 status = READ_ONCE(kn->status);
+
 	if (!(kn->flags & EV_CLEAR) || !res->keyed)
 		return false;
 	if (res->flags & EV_EOF)
-		return (kn->status & KN_SEEN_EOF) && kn->token == res->token;
-	if (!(kn->status & KN_SEEN) || (kn->status & KN_SEEN_EOF))
+		return (status & KN_SEEN_EOF) && kn->token == res->token;
+	if (!(status & KN_SEEN) || (status & KN_SEEN_EOF))
 		return false;
 	return !strong || (res->counted && kn->token == res->token);
 }

@@ -90,11 +90,13 @@ static int kq_change_done(struct kq_knote *kn, const struct kq_change *c)
 	const struct kq_event_ext *ev = c->ev;
 	struct kq *kq = kn->kq;
 	bool disabled, ready = false;
+	u32 status;
 
 	kq_race_point(KQ_AT_SETTLE);
-	disabled = ev->flags & EV_DISABLE ||
-		   ((kn->status & KN_DISABLED) && !(ev->flags & EV_ENABLE));
-	if (!disabled && !(ev->flags & EV_FORCEONESHOT) && !(READ_ONCE(kn->status) & KN_ACTIVE))
+	/* In flux nobody else changes KN_DISABLED; KN_ACTIVE may come at any moment. */
+	status = READ_ONCE(kn->status);
+	disabled = ev->flags & EV_DISABLE || ((status & KN_DISABLED) && !(ev->flags & EV_ENABLE));
+	if (!disabled && !(ev->flags & EV_FORCEONESHOT) && !(status & KN_ACTIVE))
 		ready = kq_knote_ready(kn);
 
 	raw_spin_lock_irq(&kq->lock);

@@ -126,6 +126,12 @@ static bool kq_knote_current(struct kq_knote *kn)
 	return !kq_knote_is_fd(kn) || kq_fd_current(kq_knote_fd(kn));
 }
 
+/* In flux nobody else changes KN_FORCED, but other bits of its word. */
+static bool kq_knote_forced(const struct kq_knote *kn)
+{
+	return READ_ONCE(kn->status) & KN_FORCED;
+}
+
 static enum kq_fate kq_taken_eval(struct kq_taken *t)
 {
 	const struct kq_filter_ops *ops = kq_filter_ops(t->kn);
@@ -134,11 +140,11 @@ static enum kq_fate kq_taken_eval(struct kq_taken *t)
 	if (!kq_knote_current(kn))
 		return KQ_IDLE;
 	if (ops->eval(kn, &t->res)) {
-		if (kq_knote_stale(kn, &t->res, t->strong) && !(kn->status & KN_FORCED))
+		if (kq_knote_stale(kn, &t->res, t->strong) && !kq_knote_forced(kn))
 			return KQ_STALE;
 		return KQ_READY;
 	}
-	if (kn->status & KN_FORCED)
+	if (kq_knote_forced(kn))
 		return KQ_READY;
 	return ops->gone && ops->gone(kn, false) == KQ_CLAIM_GONE ? KQ_DROP : KQ_IDLE;
 }
