@@ -380,7 +380,7 @@ static void kqt_record_of_each_size(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, small.ident, U32_MAX);
 	KUNIT_EXPECT_EQ(test, small.filter, EVFILT_USER);
 	KUNIT_EXPECT_EQ(test, small.data, (s32)clamp(data, (s64)S32_MIN, (s64)S32_MAX));
-	KUNIT_EXPECT_EQ(test, small.udata, (u32)KQT_UDATA);
+	KUNIT_EXPECT_EQ(test, small.udata, lower_32_bits(KQT_UDATA));
 }
 
 static void kqt_record_read_small(struct kunit *test)

@@ -63,7 +63,7 @@ static void kqt_table_row(struct kunit *test)
 		KUNIT_EXPECT_NOT_NULL(test, ops->attach);
 	/* Only what uses the wait queues of a file can be one that nobody wakes. */
 	if (ops->polled)
-		KUNIT_EXPECT_NE(test, ops->wakes, 0);
+		KUNIT_EXPECT_TRUE(test, !!ops->wakes);
 	/* Set aside is what is gone for its ident, and not for the user. */
 	if (row->flags & KQF_ASIDE)
 		KUNIT_EXPECT_NOT_NULL(test, ops->gone);
