@@ -14,6 +14,7 @@
 #   KQ_CASE_FILTER      runs only the cases whose name contains it
 #   KQ_PROGRAM_TIMEOUT  seconds for one program (900)
 #   KQ_TIME_SCALE       multiplies the time limit of each case (1; 5 under lock debugging)
+#   KQ_RACE_SECONDS     how long a loop looks for a race on a slow machine (5)
 #   KQ_THREADED         set: each case starts with a second thread
 #   TARGET=host         the kernel is not ours alone: the clock is left alone
 #
@@ -28,8 +29,8 @@ if [ "${TARGET:-}" = host ]; then
 	export KQ_KEEP_CLOCK=1
 fi
 
-# Kernels with lock debugging are many times slower than others.
-if [ -e /proc/lockdep ]; then
+# Kernels with lock debugging or KCSAN are many times slower than others.
+if [ -e /proc/lockdep ] || [ -e /sys/kernel/debug/kcsan ]; then
 	export KQ_TIME_SCALE=${KQ_TIME_SCALE:-5}
 fi
 

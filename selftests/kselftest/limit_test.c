@@ -539,8 +539,9 @@ static void a_million(const void *argument)
 KQ_TEST_LIMIT(a_million_knotes, 120, "KQ-248 KQ-105",
 	      "a queue holds a million knotes, its close frees them")
 {
-	/* A kernel with lock debugging takes a hundred times as long for each. */
-	int many = access("/proc/lockdep", F_OK) ? MILLION : MILLION / 50;
+	/* A kernel with lock debugging, or KCSAN, takes a hundred times as long for each. */
+	bool slow = !access("/proc/lockdep", F_OK) || !access("/sys/kernel/debug/kcsan", F_OK);
+	int many = slow ? MILLION / 50 : MILLION;
 
 	kq_diag("%d knotes", many);
 	limit_during("knotes", many, a_million, &many);
