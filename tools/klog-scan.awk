@@ -3,9 +3,10 @@
 # Owns the judgement of a kernel log: which messages mean that the kernel is not well. Runs under
 # busybox too.
 #
-# Usage: awk -f klog-scan.awk [FILE]
+# Usage: awk [-v from=TEXT] -f klog-scan.awk [FILE]
 #
-# Prints each complaint with the lines around it. Exit status: 0 none, 1 some.
+# Prints each complaint with the lines around it; with from= of what comes after the first line that
+# has TEXT, which has to be there. Exit status: 0 none, 1 some.
 
 BEGIN {
 	bad = "BUG: |kernel BUG at|WARNING: |Oops: |general protection fault|Kernel panic" \
@@ -20,6 +21,11 @@ BEGIN {
 	excused = "invoked oom-killer: |FAULT_INJECTION: forcing a failure"
 	before = 3
 	after = 45
+}
+
+from != "" && !begun {
+	begun = index($0, from)
+	next
 }
 
 {
@@ -60,6 +66,10 @@ BEGIN {
 }
 
 END {
+	if (from != "" && !begun) {
+		print "the log does not reach back to: " from
+		exit 1
+	}
 	for (n = 1; n <= NR; n++) {
 		if (!(n in hit))
 			continue
@@ -68,7 +78,7 @@ END {
 			wanted[m] = 1
 	}
 	for (n = 1; n <= NR; n++) {
-		if (!(n in wanted))
+		if (!(n in wanted) || !(n in text))
 			continue
 		if (shown && !((n - 1) in wanted))
 			print "[...]"

@@ -118,5 +118,26 @@ for awk in awk 'busybox awk'; do
 		fi
 	done
 done
+
+# From a mark on: text of the log, status.
+check_from() {
+	local name=$1 expected=$2 status=0
+	$awk -v from='mark of it' -f "$tools/klog-scan.awk" "$work/log" >"$work/report" 2>&1 || status=$?
+	if [ "$status" = "$expected" ] && ! grep -q BEFORE "$work/report"; then
+		echo "ok - $name ($awk)"
+		passed=$((passed + 1))
+	else
+		echo "not ok - $name ($awk): status $status"
+		failed=$((failed + 1))
+	fi
+}
+for awk in awk 'busybox awk'; do
+	{ echo "BUG: BEFORE"; echo "the mark of it"; quiet 1; } >"$work/log"
+	check_from complaint_before_mark 0
+	{ echo "BUG: BEFORE"; echo "the mark of it"; log_warning; } >"$work/log"
+	check_from complaint_after_mark 1
+	quiet 1 >"$work/log"
+	check_from mark_is_gone 1
+done
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]
