@@ -90,7 +90,10 @@ void make_child(World &world, unsigned which)
         return;
     if (pipe2(order, O_CLOEXEC) || pipe2(answer, O_CLOEXEC))
         unusable("pipe: %s", std::strerror(errno));
-    Child inner{0, order[0], answer[1], false};
+    Child inner;
+    inner.order = order[0];
+    inner.answer = answer[1];
+    child.made = true;
     child.pid = clone(child_main, child_stack[which].top(), CLONE_VM | SIGCHLD, &inner);
     if (child.pid < 0)
         unusable("clone: %s", std::strerror(errno));
@@ -126,6 +129,8 @@ void end_child(World &world, unsigned which)
 {
     Child &child = world.child[which];
 
+    if (!child.made)
+        return;
     if (child.pid > 0) {
         kill(child.pid, SIGKILL);
         while (waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR)
@@ -134,7 +139,7 @@ void end_child(World &world, unsigned which)
     dup3(world.null, child.order, O_CLOEXEC);
     dup3(world.null, child.answer, O_CLOEXEC);
     child.pid = 0;
-    child.idle = false;
+    child.made = child.idle = false;
 }
 
 void fork_and_try(World &world, Fork how)

@@ -64,7 +64,9 @@ void Kcov::end()
         std::uint64_t place = area_[i];
         std::uint8_t &counter = counters[(mix(place) ^ (before >> 1)) % counters_size];
 
-        seen_.insert(place);
+        // Most are loops and repetitions, which need no look into the set.
+        if (!counter)
+            seen_.insert(place);
         before = mix(place);
         if (counter < 255)
             counter++;

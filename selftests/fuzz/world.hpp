@@ -43,6 +43,7 @@ struct Slot {
 // Its two descriptors have numbers that no input can close.
 struct Child {
     pid_t pid = 0;
+    bool made = false; // in this input, it may have ended since
     int order = -1;
     int answer = -1;
     bool idle = false; // it waits for an order
