@@ -15,7 +15,7 @@ set -uo pipefail
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 build=$(dirname "$(dirname "$here")")/build/fuzz
 # Longer than any input takes on an emulated processor; the units of libFuzzer are seconds.
-options=(-max_len=256 -timeout=60 -rss_limit_mb=0 -detect_leaks=0 -handle_usr1=0 -handle_usr2=0
+options=(-max_len=256 -timeout=120 -rss_limit_mb=0 -detect_leaks=0 -handle_usr1=0 -handle_usr2=0
 	-artifact_prefix=/tmp/ -verbosity=1 -print_final_stats=1 -reload=0)
 
 die() { echo "guest.sh: $*" >&2; exit 2; }
@@ -29,23 +29,22 @@ show_current() {
 	echo
 }
 
+# One that the kernel holds does not end by any signal: its input is told all the same, when it was
+# found waiting there twelve times in a row, five seconds apart.
 run_fuzzer() {
-	local status=0 pid
+	local status=0 pid now last='' times=0
 	KQ_FUZZ_CURRENT=/tmp/current "$build/fuzzer" "${options[@]}" "$@" 2>&1 &
 	pid=$!
-	# One that the kernel holds does not end by any signal: its input is told all the same.
 	while kill -0 "$pid" 2>/dev/null; do
-		if [ "$(ps -o state= -p "$pid")" = D ] && [ -n "${stuck:-}" ]; then
-			if [ "$stuck" = "$(od -An -v -tx1 /tmp/current | cksum)" ]; then
-				cat "/proc/$pid/stack"
-				show_current
-				die "the fuzzer hangs in the kernel"
-			fi
-			stuck=$(od -An -v -tx1 /tmp/current | cksum)
-		else
-			stuck=none
+		now=$(ps -o state= -p "$pid" | tr -d ' ')$(cksum </tmp/current)
+		if [[ $now = D* && $now = "$last" ]]; then times=$((times + 1)); else times=0; fi
+		last=$now
+		if [ "$times" -eq 12 ]; then
+			cat "/proc/$pid/stack"
+			show_current
+			die "the fuzzer hangs in the kernel"
 		fi
-		sleep 10
+		sleep 5
 	done
 	wait "$pid" || status=$?
 	[ "$status" -eq 0 ] || show_current
@@ -54,6 +53,7 @@ run_fuzzer() {
 
 gather() {
 	local file
+	: >/tmp/current
 	for file in "$here/seeds.txt" "$here/corpus.txt" "$build/found.txt"; do
 		[ ! -e "$file" ] || "$build/corpus" unpack /tmp/start "$file" || die "cannot read $file"
 	done
