@@ -42,7 +42,7 @@ module=$(KQ_INSTRUMENT=kcov "$tools/build-module.sh" 6.1-debug) || exit 1
 
 status=0
 KQ_INSTRUMENT=kcov "$tools/vm.sh" --kernel 6.1-debug --cpus 1 --timeout "$limit" -- \
-	selftests/fuzz/guest.sh "${verb[@]}" 2>&1 | tee "$log" | grep --line-buffered -vE '^[0-9a-f]{2,}$|^-----|^#[0-9]+\s+(NEW|REDUCE) '
+	selftests/fuzz/guest.sh "${verb[@]}" 2>&1 | tee "$log" | grep -a --line-buffered -vE '^[0-9a-f]{2,}$|^-----|^#[0-9]+\s+(NEW|REDUCE) '
 status=${PIPESTATUS[0]}
 
 if [ "${verb[0]}" = merge ]; then

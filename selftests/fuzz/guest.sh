@@ -24,9 +24,8 @@ die() { echo "guest.sh: $*" >&2; exit 2; }
 show_current() {
 	local size
 	size=$(od -An -N8 -tu8 /tmp/current | tr -d ' ')
-	echo "# ended in this input; to run it again: build/fuzz/replay -x \\"
-	od -An -v -j8 -N"$size" -tx1 /tmp/current | tr -d ' \n'
-	echo
+	echo "# ended in this input, to run it again: build/fuzz/replay -x $(
+		od -An -v -j8 -N"$size" -tx1 /tmp/current | tr -d ' \n')"
 }
 
 # One that the kernel holds does not end by any signal: its input is told all the same, when it was
