@@ -12,7 +12,7 @@
 # way out. Exit status: 0, or 1 if anything failed.
 #
 #   KQ_COMMAND_LIMIT  seconds after which the command is ended; what was counted until then is printed
-#   KQ_SECOND_WAY     a second command, run with the module loaded anew with second_way=1
+#   KQ_SECOND_WAY     commands for the shell, run with the module loaded anew with second_way=1
 set -uo pipefail
 
 counters=/sys/kernel/debug/gcov
@@ -32,8 +32,7 @@ bad() {
 timeout "${KQ_COMMAND_LIMIT:-0}" "$@" || bad "the command ended with status $?"
 if [ -n "${KQ_SECOND_WAY:-}" ]; then
 	if rmmod kqueue && insmod "$module" second_way=1; then
-		# shellcheck disable=SC2086 # a command of several words
-		$KQ_SECOND_WAY || bad "the second command ended with status $?"
+		bash -c "$KQ_SECOND_WAY" || bad "the second command ended with status $?"
 	else
 		bad "the module cannot be loaded anew"
 	fi
