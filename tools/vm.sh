@@ -152,6 +152,8 @@ assemble_qemu() {
 			# while another emulated processor runs it can end in a stray breakpoint: the
 			# others come after the module, see guest-init.
 			cmdline+=' no_timer_check maxcpus=1'
+			# One work of the kernel's own may take long where a processor waits for a real one.
+			cmdline+=' workqueue.watchdog_thresh=120'
 		else
 			qemu+=(-accel kvm -cpu host)
 		fi
