@@ -14,6 +14,8 @@ packages=(
 	flex bison bc libelf-dev libssl-dev dwarves rsync cpio kmod xz-utils zstd
 	# virtual machines; qemu-system-common ships virtiofsd on this release
 	qemu-system-x86 qemu-system-common busybox-static
+	# used by the checks of sources and the graft
+	git
 	# used by the tests and the harness inside the guest
 	iproute2 procps util-linux e2fsprogs python3
 	# the fuzzer: libFuzzer is part of the latter
