@@ -75,7 +75,7 @@ KQ_TEST_EACH(timer_expires, "KQ-105 KQ-246",
 /* The time is still to come when it is registered. */
 static int add_absolute(struct race_call *call)
 {
-	call->change.data = kq_clock_ns(CLOCK_REALTIME) / KQ_MS + TIMER_MS;
+	call->change.data = kq_clock_ns(CLOCK_REALTIME) / KQ_SEC + 2;
 	return race_change(call);
 }
 
@@ -87,7 +87,8 @@ KQ_TEST(timer_told_early, "KQ-062",
 
 	race_begin();
 	call.kq = kq_new();
-	EV_SET(&call.change, 1, EVFILT_TIMER, EV_ADD, NOTE_ABSOLUTE, 0, NULL);
+	EV_SET(&call.change, 1, EVFILT_TIMER, EV_ADD, NOTE_ABSOLUTE | NOTE_SECONDS, 0,
+	       NULL);
 	race_prepare(&call, add_absolute);
 	race_arm("timer");
 	race_go_to(&call, "timer");
