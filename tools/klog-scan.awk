@@ -37,19 +37,22 @@ from != "" && !begun {
 }
 
 # The report of a data race: headline, for each access what it is and its stack, "Reported by". The
-# whole kernel is looked at, and it has races of its own. Ours is one with a function of the module in
-# either stack, which includes what the kernel does on the module's behalf, but not what an interrupt
-# or a page fault does that came while the module ran. Only the headline is pardoned: what others
-# print in between still counts, and so does a report whose end is missing.
+# whole kernel is looked at, and it has races of its own: also in what the module calls, such as the
+# sleep with a timeout. Ours is one with a function of the module as the place of either access, or
+# with the module below both: two threads of ours that meet in what they call. What an interrupt or a
+# page fault does that came while the module ran is not on its behalf. Only the headline is pardoned:
+# what others print in between still counts, and so does a report whose end is missing.
 #
 # Pardoned as well: a marked read that meets a plain store of at most a word, made under a lock. No
 # compiler of the kernel takes such a store apart, and the kernel builds on that.
 /BUG: KCSAN: / {
 	headline = NR
-	ours = marked_read = plain_store = 0
+	places = stacks = marked_read = plain_store = below = 0
+	access = -1
 }
 / to 0x[0-9a-f]+ of [0-9]+ bytes by / {
-	entered = 0
+	access = NR
+	entered = below = 0
 	if ($0 ~ / read \([a-z, ]*marked[a-z, ]*\) to /)
 		marked_read = 1
 	if ($0 ~ / (read-)?write (\(reordered\) )?to 0x[0-9a-f]+ of [1248] bytes by /)
@@ -58,11 +61,14 @@ from != "" && !begun {
 / asm_[a-z0-9_]+\+0x/ {
 	entered = 1
 }
-/\[kqueue\]/ && !entered {
-	ours = 1
+/\+0x[0-9a-f]+\/0x[0-9a-f]+ \[kqueue\]/ && !entered {
+	places += NR == access + 1
+	stacks += !below
+	below = 1
 }
-/Reported by Kernel Concurrency Sanitizer/ && (!ours || (marked_read && plain_store)) {
-	delete hit[headline]
+/Reported by Kernel Concurrency Sanitizer/ {
+	if (!places && stacks < 2 || marked_read && plain_store)
+		delete hit[headline]
 }
 
 END {

@@ -14,13 +14,14 @@ trap 'rm -rf "$work"' EXIT
 passed=0 failed=0
 
 # Prints the report of a data race; the arguments are the first frames of its two stacks, then one more
-# of the second. Their accesses are of the kinds $first and $second.
+# of the second and one more of the first. Their accesses are of the kinds $first and $second.
 race() {
 	echo "[ 1.0] =================================================================="
 	echo "[ 1.0] BUG: KCSAN: data-race in first / second"
 	echo "[ 1.0] "
 	echo "[ 1.0] ${first:-write (marked)} to 0xffff888004e00010 of ${size:-4} bytes by task 70 on cpu 1:"
 	echo "[ 1.0]  $1"
+	[ -z "${4:-}" ] || echo "[ 1.0]  $4"
 	echo "[ 1.0]  do_syscall_64+0x99/0x190"
 	echo "[ 1.0] "
 	echo "[ 1.0] ${second:-read} to 0xffff888004e00010 of ${size:-4} bytes by interrupt on cpu 0:"
@@ -41,11 +42,11 @@ reported() {
 
 quiet() { echo "[ 0.$1] kqueue: loaded, interface version 1"; }
 
-logs=(clean warning last oom fault race_elsewhere race_first race_second race_deeper race_of_both
+logs=(clean warning last oom fault race_elsewhere race_first race_second race_deeper race_below_both race_by_callback race_of_both
 	race_without_end warning_in_race race_then_warning race_in_interrupt race_before_interrupt
 	race_marked_read race_marked_read_first race_stores race_marked_store race_of_structures)
 declare -A complains=([clean]=0 [warning]=1 [last]=1 [oom]=0 [fault]=0 [race_elsewhere]=0 [race_first]=1
-	[race_second]=1 [race_deeper]=1 [race_of_both]=1 [race_without_end]=1 [warning_in_race]=1
+	[race_second]=1 [race_deeper]=0 [race_below_both]=1 [race_by_callback]=1 [race_of_both]=1 [race_without_end]=1 [warning_in_race]=1
 	[race_then_warning]=1 [race_in_interrupt]=0 [race_before_interrupt]=1 [race_marked_read]=0
 	[race_marked_read_first]=0 [race_stores]=1 [race_marked_store]=1 [race_of_structures]=1)
 ours='kq_knote_activate+0x10/0x40 [kqueue]'
@@ -69,6 +70,11 @@ log_race_second() { race 'tcp_ack+0x1/0x2' "$ours"; }
 # shellcheck disable=SC2317
 log_race_deeper() { race 'tcp_ack+0x1/0x2' 'tcp_poll+0x1/0x2' "$ours"; }
 # shellcheck disable=SC2317
+log_race_below_both() { race 'mutex_lock+0x1/0x2' 'mutex_unlock+0x1/0x2' "$ours" "$ours"; }
+# The place of the access is ours, in an interrupt.
+# shellcheck disable=SC2317
+log_race_by_callback() { race 'tcp_ack+0x1/0x2' "$ours" 'asm_sysvec_apic_timer_interrupt+0x1a/0x20'; }
+# shellcheck disable=SC2317
 log_race_of_both() { race 'a+0x1/0x2' 'b+0x1/0x2'; race "$ours" "$ours"; race 'c+0x1/0x2' 'd+0x1/0x2'; }
 # shellcheck disable=SC2317
 log_race_without_end() { race 'a+0x1/0x2' 'b+0x1/0x2' | head -n 7; }
@@ -85,7 +91,7 @@ log_race_then_warning() { race 'a+0x1/0x2' 'b+0x1/0x2'; log_warning; }
 log_race_in_interrupt() {
 	race 'tick_sched_do_timer+0x1/0x2' 'asm_sysvec_apic_timer_interrupt+0x1a/0x20' "$ours"
 }
-# The module's callback in an interrupt.
+# What comes before an interrupt says nothing of the other stack.
 # shellcheck disable=SC2317
 log_race_before_interrupt() { race 'asm_sysvec_apic_timer_interrupt+0x1a/0x20' "$ours"; }
 # shellcheck disable=SC2317
