@@ -9,8 +9,8 @@
 #
 #   FUZZ_SEED   what libFuzzer draws from (1)
 #
-# New inputs are added to build/fuzz/found.txt, where the next run begins. The whole output is in
-# build/results/fuzz.log. The last lines say how much was run and reached; exit status: 0 nothing was
+# New inputs are added to build/fuzz/found.txt, where the next run begins, too, until they are merged. The
+# whole output is in build/results/fuzz.log. The last lines say how much was run and reached; exit status: 0 nothing was
 # wrong, 1 something was, with the input in the output.
 set -uo pipefail
 
@@ -56,6 +56,7 @@ if [ "${verb[0]}" = merge ]; then
 		echo '# tools/fuzz.sh --merge.'
 		inputs
 	} >"$corpus.new" && mv "$corpus.new" "$corpus"
+	rm -f "$found"
 	echo "fuzz.sh: $count inputs in $corpus"
 	exit 0
 fi
