@@ -144,10 +144,9 @@ build_programs() {
 		make -C "$top/selftests/stress"
 		return
 	fi
-	make -C "$top/selftests/kselftest" && make -C "$top/selftests/kselftest" M32=1 &&
-		make -C "$top/selftests/stress" || return
+	make -C "$top/selftests/kselftest" && make -C "$top/selftests/stress" || return
 	if [ "$mode" != --debug ]; then
-		make -C "$top/selftests/gtest" all
+		make -C "$top/selftests/kselftest" M32=1 && make -C "$top/selftests/gtest" all
 	elif [ "${kernels[0]}" = 6.1-debug ]; then
 		"$tools/build-module.sh" 6.1-debug --kunit
 	fi
@@ -219,10 +218,6 @@ start_variants() {
 
 # What looks into the module needs a kernel that is made for it.
 start_deep() {
-	# 32-bit programs: those that are about what a call brings in and out, nothing else depends on it.
-	start 6.1-debug-32bit 6.1-debug-32bit.log totals \
-		env KQ_BUILD="$top/build/kselftest32" "$tools/vm.sh" --kernel 6.1-debug \
-		--timeout "$limit" -- selftests/run.sh abi core input input_memory input_overlap
 	start 6.1-debug-race 6.1-debug-race.log totals \
 		env KQ_INSTRUMENT=race "$tools/vm.sh" --kernel 6.1-debug --timeout "$limit" -- \
 		selftests/run.sh race_event race_fd race_fork
