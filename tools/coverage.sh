@@ -57,14 +57,10 @@ case ${1:-} in -*) die "unknown option '$1'; usage: coverage.sh [--report] [PROG
 
 module=$("$tools/build-module.sh" 6.1-debug) || exit 1
 if [ -z "$report" ]; then
-	for width in '' M32=1; do
-		make -s --no-print-directory -C selftests/kselftest $width || die "the kernel tests do not build"
-	done
+	make -s --no-print-directory -C selftests/kselftest || die "the kernel tests do not build"
 	make -s --no-print-directory -C selftests/fuzz || die "the replay of the fuzzer does not build"
-	# What kernels need that keep filp_flush from being traced, and the system calls of 32-bit programs,
-	# are part of the module, too.
-	KQ_SECOND_WAY="selftests/run.sh fd_close fd_process trap_effect &&
-		KQ_BUILD=build/kselftest32 selftests/run.sh fd_close" \
+	# What kernels need that keep filp_flush from being traced is part of the module, too.
+	KQ_SECOND_WAY="selftests/run.sh fd_close fd_process trap_effect" \
 		run suite "${KQ_COVERAGE_LIMIT:-7200}" selftests/run.sh "$@"
 	run fuzz 1800 build/fuzz/replay selftests/fuzz/seeds.txt selftests/fuzz/corpus.txt
 fi
