@@ -179,6 +179,7 @@ KQ_TEST_EACH(child_is_followed, "KQ-195 KQ-196",
 	}
 	if (variant->goes != CHILD) {
 		race_assert_inside("follow");
+		race_let_free();
 		race_release("follow");
 	}
 	child = (pid_t)proc_hear(tracked.turn);
