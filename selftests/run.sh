@@ -83,7 +83,7 @@ run_program() {
 	say "# program $name"
 	read_uptime
 	begun=$uptime
-	timeout -k 10 "$limit" "$1" 2>&1 | tee "$work/tap" ${KQ_TAP:+-a "$KQ_TAP"}
+	timeout -k 10 "$limit" "$1" 2>&1 | tee "$work/tap" | tee -a ${KQ_TAP:+"$KQ_TAP"}
 	status=${PIPESTATUS[0]}
 	read_uptime
 	say "# $name took $((uptime - begun)) s"
