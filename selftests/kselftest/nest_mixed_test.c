@@ -180,6 +180,23 @@ static void *make_events(void *argument)
 	return NULL;
 }
 
+/*
+ * A node that somebody looked at while the one inside still holds an event is
+ * deaf by right: what is queued already wakes nobody again. So each is looked at
+ * from the inside out, wake-ups may be on their way meanwhile, until a whole
+ * pass finds nothing.
+ */
+static void drain_nodes(const struct node *nodes, int length)
+{
+	bool found;
+
+	do {
+		found = false;
+		for (int i = length - 1; i >= 0; i--)
+			found |= look(&nodes[i], 0) >= 0;
+	} while (found);
+}
+
 static void *look_around(void *argument)
 {
 	struct racer *racer = argument;
@@ -211,12 +228,7 @@ KQ_TEST_EACH(changes_race_with_events, "KQ-098 KQ-136",
 		}
 		end_racer(&maker, threads[0]);
 		end_racer(&other, threads[1]);
-		for (int j = length - 1; j >= 0; j--)
-			look(&nodes[j], 0);
-		/* An edge that was on its way from outside to inside meanwhile. */
-		while (look(&nodes[0], 0) >= 0)
-			for (int j = length - 1; j >= 0; j--)
-				look(&nodes[j], 0);
+		drain_nodes(nodes, length);
 		sleeper = start_sleeper(&looker, &nodes[0]);
 		ASSERT_OK(kq_trigger(nodes[length - 1].fd, 1));
 		kq_join(sleeper);
@@ -417,6 +429,9 @@ KQ_TEST_EACH(loop_under_fire, "KQ-136",
 		ASSERT_GE(kq_poll(nodes[0].fd, events, ARRAY_SIZE(events)), 0);
 	}
 	end_racer(&other, thread);
+	/* Levels that see each other stay ready for ever. */
+	if (variant->edge)
+		drain_nodes(nodes, variant->length);
 	ASSERT_OK(kq_trigger(nodes[0].fd, 1));
 	for (int i = 0; i < variant->length; i++)
 		kq_await_poll(nodes[i].fd, POLLIN);
