@@ -18,7 +18,7 @@ BEGIN {
 	      "|page allocation failure|Unable to handle|stack guard page|unregister_netdevice: waiting" \
 	      "|Call trace:|Slab corruption|Object already free|Bad page state"
 	# Stack dumps that a test has asked for: memory limits and injected faults.
-	excused = "invoked oom-killer: |FAULT_INJECTION: forcing a failure"
+	excused = "invoked oom-killer: |FAULT_INJECTION: forcing a failure|inject_[a-z_]+: vmalloc error: "
 	before = 3
 	after = 45
 }

@@ -43,7 +43,7 @@ reported() {
 quiet() { echo "[ 0.$1] kqueue: loaded, interface version 1"; }
 
 # Each with what is expected of it: 1 for a complaint.
-declare -A logs=([clean]=0 [warning]=1 [last]=1 [oom]=0 [fault]=0
+declare -A logs=([clean]=0 [warning]=1 [last]=1 [oom]=0 [fault]=0 [vmalloc_fault]=0 [vmalloc]=1
 	[race_elsewhere]=0 [race_first]=1 [race_second]=1 [race_deeper]=0 [race_deeper_twice]=0
 	[race_below_both]=1 [race_by_callback]=1 [race_of_both]=1 [race_without_end]=1
 	[warning_in_race]=1 [race_then_warning]=1 [race_in_interrupt]=0 [race_before_interrupt]=1
@@ -61,6 +61,10 @@ log_last() { quiet 1; echo "[ 1.0] BUG: kernel NULL pointer dereference"; }
 log_oom() { quiet 1; echo "[ 1.0] cat invoked oom-killer: gfp_mask=0xcc0"; echo "[ 1.0] Call Trace:"; }
 # shellcheck disable=SC2317
 log_fault() { echo "[ 1.0] FAULT_INJECTION: forcing a failure."; quiet 1; echo "[ 1.0] Call Trace:"; }
+# shellcheck disable=SC2317
+log_vmalloc_fault() { echo "[ 1.0] inject_fork_tes: vmalloc error: size 32768, failed"; echo "[ 1.0] Call Trace:"; }
+# shellcheck disable=SC2317
+log_vmalloc() { echo "[ 1.0] kqueue_test: vmalloc error: size 32768, failed"; echo "[ 1.0] Call Trace:"; }
 # shellcheck disable=SC2317
 log_race_elsewhere() { quiet 1; race 'tcp_ack+0x1/0x2' 'tcp_poll+0x1/0x2'; quiet 2; }
 # shellcheck disable=SC2317

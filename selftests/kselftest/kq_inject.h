@@ -8,6 +8,7 @@
 #define KQ_INJECT_H
 
 #include <linux/kqueue.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include "../stress/leak.h"
 #include "kq_limit.h"
@@ -307,36 +308,81 @@ static inline void inject_fork_end(void)
 	inject_end();
 }
 
-/* The first allocation after an amount fails, in this process or the child it makes: fork(2). */
-static inline pid_t inject_fork(long amount)
+/* The first allocation after an amount fails, in this process or the child it makes. */
+struct inject_knobs {
+	int mark, space, times;
+};
+
+static inline struct inject_knobs inject_fork_arm(long amount)
 {
-	int mark = ASSERT_SYS(open("/proc/self/make-it-fail", O_RDWR | O_CLOEXEC));
-	int space = inject_open(inject_forks.kind, "space");
-	int times = inject_open(inject_forks.kind, "times");
+	struct inject_knobs knobs = {
+		.mark = ASSERT_SYS(open("/proc/self/make-it-fail", O_RDWR | O_CLOEXEC)),
+		.space = inject_open(inject_forks.kind, "space"),
+		.times = inject_open(inject_forks.kind, "times"),
+	};
 	char text[32];
-	pid_t child;
 
 	snprintf(text, sizeof(text), "%ld", amount);
-	inject_put(space, text);
-	inject_put(times, "1");
-	close(space);
-	space = inject_open(inject_forks.kind, "space");
-	close(times);
-	times = inject_open(inject_forks.kind, "times");
-	ASSERT_EQ(pwrite(mark, "1", 1, 0), 1);
-	child = fork();
-	if (!child) {
-		inject_forks.child->rest = inject_get(space);
-		inject_forks.child->hit = !inject_get(times);
-		inject_put(times, "0");
-	} else {
-		ASSERT_EQ(pwrite(mark, "0", 1, 0), 1);
+	inject_put(knobs.space, text);
+	inject_put(knobs.times, "1");
+	close(knobs.space);
+	knobs.space = inject_open(inject_forks.kind, "space");
+	close(knobs.times);
+	knobs.times = inject_open(inject_forks.kind, "times");
+	ASSERT_EQ(pwrite(knobs.mark, "1", 1, 0), 1);
+	return knobs;
+}
+
+/* First of all in the child. */
+static inline void inject_fork_look(const struct inject_knobs *knobs)
+{
+	inject_forks.child->rest = inject_get(knobs->space);
+	inject_forks.child->hit = !inject_get(knobs->times);
+	inject_put(knobs->times, "0");
+}
+
+static inline void inject_fork_disarm(const struct inject_knobs *knobs, pid_t child)
+{
+	if (child) {
+		ASSERT_EQ(pwrite(knobs->mark, "0", 1, 0), 1);
 		if (child < 0)
-			inject_put(times, "0");
+			inject_put(knobs->times, "0");
 	}
-	close(mark);
-	close(space);
-	close(times);
+	close(knobs->mark);
+	close(knobs->space);
+	close(knobs->times);
+}
+
+/* By fork(2). */
+static inline pid_t inject_fork(long amount)
+{
+	struct inject_knobs knobs = inject_fork_arm(amount);
+	pid_t child = fork();
+
+	if (!child)
+		inject_fork_look(&knobs);
+	inject_fork_disarm(&knobs, child);
+	return child;
+}
+
+static inline int inject_spawned(void *knobs)
+{
+	inject_fork_look(knobs);
+	_exit(3);
+}
+
+/*
+ * By vfork(2), a child that ends with 3: little memory of the kernel's own, and of
+ * the two that may do what comes before the child it is the child that does it.
+ */
+static inline pid_t inject_spawn(long amount)
+{
+	static char stack[16384] __attribute__((aligned(16)));
+	struct inject_knobs knobs = inject_fork_arm(amount);
+	pid_t child = clone(inject_spawned, stack + sizeof(stack),
+			    CLONE_VM | CLONE_VFORK | SIGCHLD, &knobs);
+
+	inject_fork_disarm(&knobs, child);
 	return child;
 }
 
