@@ -8,10 +8,9 @@
 #include "kq_fork.h"
 #include "kq_proc.h"
 
-#define RACE_CHILDREN	2000
 #define RACE_FORKS	20
 
-static int race_queue;
+static int race_queue, race_children;
 static volatile bool race_over;
 static pthread_barrier_t race_start;
 
@@ -25,7 +24,7 @@ static void count_notices(void)
 		for (int i = 0; i < n; i++)
 			notices += proc_is_child_notice(&events[i]);
 	ASSERT_EQ(n, 0);
-	ASSERT_EQ(notices, RACE_CHILDREN);
+	ASSERT_EQ(notices, race_children);
 }
 
 static void stay_on(int cpu)
@@ -77,10 +76,11 @@ KQ_TEST_LIMIT(threads_fork_at_once, 60, "KQ-093",
 	int turn;
 
 	fork_need(KQ_FEATURE_CPONFORK);
+	race_children = kq_quick() ? 300 : 2000;
 	maker = proc_fork(&turn);
 	if (!maker) {
 		proc_hear(turn);
-		for (int i = 0; i < RACE_CHILDREN; i++)
+		for (int i = 0; i < race_children; i++)
 			kq_reap(proc_by_vfork(0));
 		proc_say(turn, 0);
 		proc_hear(turn);

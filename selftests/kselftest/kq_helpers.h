@@ -206,6 +206,15 @@ static inline void kq_sleep_ms(long ms)
 }
 
 /*
+ * KQ_QUICK is set on kernels that check themselves, many times slower than others
+ * and here for what they check: a test of very many like cases takes part of them.
+ */
+static inline bool kq_quick(void)
+{
+	return getenv("KQ_QUICK");
+}
+
+/*
  * For loops that look for a race: true for so many rounds, or on a slow machine
  * for as many as KQ_RACE_SECONDS hold, which are five unless somebody is in a
  * hurry.

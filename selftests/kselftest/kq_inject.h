@@ -393,6 +393,7 @@ static inline pid_t inject_spawn(long amount)
 static inline void inject_fork_each(const struct inject_amount *a,
 				    bool (*round)(long amount, void *scene), void *scene)
 {
+	int step = a->step > 1 && kq_quick() ? 3 * a->step : a->step;
 	int forks = 0, refused = 0;
 	long amount = 0;
 
@@ -402,8 +403,8 @@ static inline void inject_fork_each(const struct inject_amount *a,
 			amount = INJECT_PLENTY - inject_forks.child->rest;
 	}
 	ASSERT_GT(amount, 0);
-	amount += INJECT_MARGIN * a->step;
-	for (; amount >= 0 && refused < INJECT_REFUSED; amount -= a->step, forks++) {
+	amount += INJECT_MARGIN * step;
+	for (; amount >= 0 && refused < INJECT_REFUSED; amount -= step, forks++) {
 		ASSERT_LT(forks, INJECT_FORKS);
 		refused += !round(amount, scene);
 	}
