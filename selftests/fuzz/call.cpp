@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// The calls of KQ_IOC_KEVENT and the errors that docs/abi.md knows.
+// The calls of KQ_IOC_KEVENT.
 #include "call.hpp"
 
+#include "../errors.h"
 #include "world.hpp"
 
 #include <cerrno>
@@ -16,11 +17,6 @@ namespace kq::fuzz
 
 namespace
 {
-
-bool is_error_of_call(int error)
-{
-    return is_error_of_change(error) || error == EFAULT || error == E2BIG || error == EINTR;
-}
 
 // Sends SIGUSR2 every two milliseconds while it lives: again, as the first may come before the
 // wait.
@@ -58,21 +54,6 @@ private:
 };
 
 } // namespace
-
-bool is_error_of_change(int error)
-{
-    switch (error) {
-    case EACCES:
-    case EBADF:
-    case EINVAL:
-    case ENOENT:
-    case ENOMEM:
-    case EPERM:
-    case ESRCH:
-        return true;
-    }
-    return false;
-}
 
 int plain_kevent(int queue, std::span<const kq_event> changes, std::span<kq_event> events)
 {

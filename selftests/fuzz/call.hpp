@@ -13,9 +13,6 @@ namespace kq::fuzz
 
 class World;
 
-// May a change be answered so? 0 is a receipt.
-bool is_error_of_change(int error);
-
 // A call that does not wait. Returns the number of events, or -1.
 int plain_kevent(int queue, std::span<const kq_event> changes, std::span<kq_event> events);
 

@@ -4,6 +4,7 @@
 // They share our memory, so that making one costs no copy of it, but not our descriptor table.
 #include "world.hpp"
 
+#include "../errors.h"
 #include "call.hpp"
 
 #include <cerrno>

@@ -3,6 +3,7 @@
 // The steps that speak with a queue, sensibly and not.
 #include "steps.hpp"
 
+#include "../errors.h"
 #include "call.hpp"
 #include "words.hpp"
 #include "world.hpp"

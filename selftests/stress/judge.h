@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Owns the judgement of errno: which answer a change may get, and which answers
- * exist at all.
+ * Owns the judgement of errno: which answer a sensible change may get.
  */
 #ifndef JUDGE_H
 #define JUDGE_H
@@ -10,6 +9,7 @@
 #include <string.h>
 #include <sys/event.h>
 
+#include "../errors.h"
 #include "game.h"
 
 static inline bool is_fd_filter(int filter)
@@ -52,28 +52,6 @@ static inline void check_change(const struct kevent *change, int error)
 	if (!change_error_allowed(change, error))
 		defect("change", "filter %d flags %#x ident %ju: %s", change->filter,
 		       change->flags, (uintmax_t)change->ident, strerror(error));
-}
-
-/* What any change, however senseless, may be answered. */
-static inline bool is_error_of_change(int error)
-{
-	switch (error) {
-	case EACCES:
-	case EBADF:
-	case EINVAL:
-	case ENOENT:
-	case ENOMEM:
-	case EPERM:
-	case ESRCH:
-		return true;
-	}
-	return false;
-}
-
-/* What any call of KQ_IOC_KEVENT may be answered. */
-static inline bool is_error_of_call(int error)
-{
-	return is_error_of_change(error) || error == EFAULT || error == E2BIG || error == EINTR;
 }
 
 #endif /* JUDGE_H */
