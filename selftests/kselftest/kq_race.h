@@ -261,4 +261,17 @@ static inline void race_go_to(struct race_call *call, const char *point)
 	race_wait(point);
 }
 
+/* It goes on from there, which met all that was wanted. What it gave. */
+static inline int race_finish_at(const char *file, int line, struct race_call *call,
+				 const char *point)
+{
+	int result;
+
+	race_release(point);
+	result = race_join(call);
+	race_assert_met_at(file, line, point);
+	return result;
+}
+#define race_finish(call, point)	race_finish_at(__FILE__, __LINE__, call, point)
+
 #endif /* KQ_RACE_H */

@@ -97,9 +97,7 @@ KQ_TEST(timer_told_early, "KQ-062",
 	event = kq_one(call.kq);
 	ASSERT_EQ(event.data, 1);
 	race_assert_inside("timer");
-	race_release("timer");
-	ASSERT_EQ(race_join(&call), 0);
-	race_assert_met("timer");
+	ASSERT_EQ(race_finish(&call, "timer"), 0);
 	close_silent(call.kq, DELETED);
 	race_end();
 }
@@ -237,9 +235,7 @@ KQ_TEST_EACH(process_has_ended, "KQ-105 KQ-246",
 	race_assert_inside(variant->until);
 	ASSERT_EQ(race_count("exit", "reached"), 1);
 	race_let_free();
-	race_release(variant->until);
-	ASSERT_EQ(race_join(&call), 0);
-	race_assert_met(variant->until);
+	ASSERT_EQ(race_finish(&call, variant->until), 0);
 	ASSERT_SYS(close(process.turn));
 	close_silent(process.kq, variant->end);
 	race_end();
@@ -274,9 +270,7 @@ KQ_TEST_EACH(file_changes, "KQ-157 KQ-246",
 	end_knote(kq, &add, variant->end);
 	race_assert_inside("mark");
 	race_let_free();
-	race_release("mark");
-	ASSERT_EQ(race_join(&call), 1);
-	race_assert_met("mark");
+	ASSERT_EQ(race_finish(&call, "mark"), 1);
 	close_silent(kq, variant->end);
 	if (variant->end != CLOSED)
 		ASSERT_SYS(close((int)add.ident));
@@ -317,9 +311,7 @@ KQ_TEST_EACH(mark_is_lost, "KQ-157 KQ-179",
 	end_knote(kq, &adds[0], variant->end);
 	race_assert_inside("move");
 	race_let_free();
-	race_release("move");
-	ASSERT_EQ(race_join(&call), 0);
-	race_assert_met("move");
+	ASSERT_EQ(race_finish(&call, "move"), 0);
 	if (variant->end != QUEUE_CLOSED) {
 		kq_write(other, "x", 1);
 		event = kq_one(kq);
@@ -375,9 +367,7 @@ KQ_TEST_EACH(pollers_are_woken, "KQ-099 KQ-103",
 	if (variant->inner)
 		ASSERT_SYS(close(inner));
 	race_assert_inside("pollwork");
-	race_release("pollwork");
-	ASSERT_EQ(race_join(&call), 1);
-	race_assert_met("pollwork");
+	ASSERT_EQ(race_finish(&call, "pollwork"), 1);
 	close_silent(kq, variant->end);
 	if (!variant->inner) {
 		ASSERT_EQ(kq_one(inner).ident, (uintptr_t)fds[0]);

@@ -247,9 +247,7 @@ KQ_TEST(event_while_copied, "KQ-081",
 	race_go_to(&call, "copied");
 	kq_write(scene.fds[1], "yz", 2);
 	kq_none(scene.kq);
-	race_release("copied");
-	ASSERT_EQ(race_join(&call), 1);
-	race_assert_met("copied");
+	ASSERT_EQ(race_finish(&call, "copied"), 1);
 	ASSERT_EQ(call.change.data, 1);
 	ASSERT_EQ(kq_one(scene.kq).data, 3);
 	kq_none(scene.kq);
@@ -294,9 +292,7 @@ static void meet_late(const struct object *object, const struct late *late)
 		ASSERT_OK(end_scene(&scene, late->end));
 	}
 	race_assert_inside("close");
-	race_release("close");
-	ASSERT_EQ(race_join(&call), 0);
-	race_assert_met("close");
+	ASSERT_EQ(race_finish(&call, "close"), 0);
 	if (late->reused) {
 		kq_write(fds[1], "abcd", 4);
 		ASSERT_EVENT(kq_one(scene.kq), fds[0], EVFILT_READ, EV_ADD, 0, 4, (void *)1);
@@ -343,9 +339,7 @@ static void meet_teardown(const struct object *object, const struct pair *pair)
 	ASSERT_EQ(end_scene(&scene, pair->second), pair->result);
 	race_assert_inside("teardown");
 	race_let_free();
-	race_release("teardown");
-	ASSERT_EQ(race_join(&call), 0);
-	race_assert_met("teardown");
+	ASSERT_EQ(race_finish(&call, "teardown"), 0);
 	close_scene(&scene);
 }
 
@@ -473,9 +467,7 @@ KQ_TEST_EACH(wait_queue_died, "KQ-090 KQ-136",
 	ASSERT_EQ(race_count("pollfree", "reached"), 1);
 	race_assert_inside("teardown");
 	race_let_free();
-	race_release("teardown");
-	ASSERT_EQ(race_join(&call), 0);
-	race_assert_met("teardown");
+	ASSERT_EQ(race_finish(&call, "teardown"), 0);
 	close_scene(&scene);
 	race_end();
 }
