@@ -15,6 +15,7 @@
 #   KQ_PROGRAM_TIMEOUT  seconds for one program (900)
 #   KQ_TIME_SCALE       multiplies the time limit of each case (1; 5 under lock debugging)
 #   KQ_RACE_SECONDS     how long a loop looks for a race on a slow machine (5)
+#   KQ_QUICK            set: the largest tables are tried in part
 #   KQ_THREADED         set: each case starts with a second thread
 #   TARGET=host         the kernel is not ours alone: the clock is left alone
 #
