@@ -336,7 +336,9 @@ KQ_TEST_EACH(bad_flags, "KQ-029 KQ-030", "flags that contradict each other are r
 /* All actions on a number fail with one of two errors. */
 static void refuse_ident(const struct input *in, uint64_t ident, int filter, int add, int other)
 {
-	for (unsigned int flags = 0; flags < 2 * ACTIONS; flags++) {
+	unsigned int step = kq_quick() ? 3 : 1;
+
+	for (unsigned int flags = 0; flags < 2 * ACTIONS; flags += step) {
 		unsigned int unused;
 
 		if (judge_flags(flags, &unused) != -EINVAL)
