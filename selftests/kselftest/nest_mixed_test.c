@@ -325,11 +325,12 @@ static bool permute(int number, int length, int *order)
 KQ_TEST_EACH(loop_in_every_order, "KQ-136",
 	     "a mixed loop is made and closed in every order: events arrive, nobody hangs", loops)
 {
+	int step = kq_quick() ? 5 : 1;
 	int made[4], closed[4];
 	struct node nodes[4];
 
-	for (int i = 0; permute(i, variant->length, made); i++) {
-		for (int j = 0; permute(j, variant->length, closed); j++) {
+	for (int i = 0; permute(i, variant->length, made); i += step) {
+		for (int j = 0; permute(j, variant->length, closed); j += step) {
 			struct kevent events[4];
 			bool seen = false;
 			int count;
