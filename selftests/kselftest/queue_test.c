@@ -7,6 +7,7 @@
 #include "kq_fd.h"
 #include "../stress/leak.h"
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/select.h>
 
 KQ_TEST(read_and_write_fail, "KQ-097", "read and write fail with ENXIO")
@@ -269,6 +270,33 @@ KQ_TEST(each_event_is_an_edge, "KQ-098",
 		ASSERT_EQ(kq_one(kq).ident, 1);
 		kq_none(kq);
 	}
+}
+
+KQ_TEST(queued_event_is_no_new_edge, "KQ-098",
+	"edge-triggered epoll hears once of an event that nobody takes, and of another one")
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET }, events[2];
+	int kq = kq_new(), fd = ASSERT_SYS(epoll_create1(0)), fds[2];
+	int fence = ASSERT_SYS(eventfd(0, EFD_CLOEXEC));
+
+	kq_unix_stream(fds);
+	ASSERT_OK(kq_add(kq, fds[0], EVFILT_READ, EV_CLEAR, 0, 0, NULL));
+	ASSERT_OK(kq_add(kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
+	event.data.fd = kq;
+	ASSERT_SYS(epoll_ctl(fd, EPOLL_CTL_ADD, kq, &event));
+	event.data.fd = fence;
+	ASSERT_SYS(epoll_ctl(fd, EPOLL_CTL_ADD, fence, &event));
+
+	kq_write(fds[1], "x", 1);
+	ASSERT_EQ(epoll_wait(fd, events, 2, -1), 1);
+	ASSERT_EQ(events[0].data.fd, kq);
+	kq_write(fds[1], "y", 1);
+	ASSERT_SYS(eventfd_write(fence, 1));
+	ASSERT_EQ(epoll_wait(fd, events, 2, -1), 1);
+	ASSERT_EQ(events[0].data.fd, fence);
+	ASSERT_OK(kq_trigger(kq, 1));
+	ASSERT_EQ(epoll_wait(fd, events, 2, -1), 1);
+	ASSERT_EQ(events[0].data.fd, kq);
 }
 
 /* Threads that share an epoll on the queue, and take what is there when it wakes them. */
