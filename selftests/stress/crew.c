@@ -14,7 +14,7 @@
 
 #include "actions.h"
 
-static pthread_barrier_t started;
+static pthread_barrier_t started, over;
 static void (*play)(struct thread *t);
 static int left;
 
@@ -31,6 +31,8 @@ static void *begin(void *argument)
 
 	pthread_barrier_wait(&started);
 	play(t);
+	/* The others send us signals: a thread that was joined has no number any more. */
+	pthread_barrier_wait(&over);
 	uring_end(t);
 	return NULL;
 }
@@ -43,6 +45,7 @@ static void __attribute__((noreturn)) player(int process)
 	channels_join(process);
 	descriptors_start();
 	pthread_barrier_init(&started, NULL, (unsigned int)game->threads + 1);
+	pthread_barrier_init(&over, NULL, (unsigned int)game->threads);
 	for (int i = 0; i < game->threads; i++) {
 		threads[i].process = process;
 		threads[i].index = i;
