@@ -61,8 +61,8 @@ run_checkpatch() {
 	shift 2
 	[ $# -gt 0 ] || return 0
 	# Its own status speaks of errors only.
-	! { perl "$scripts/checkpatch.pl" --no-tree --strict --terse --show-types --no-summary \
-		--max-line-length="$width" --ignore "$ignores" -f "$@" || true; } | grep .
+	! { printf '%s\0' "$@" | xargs -0 -n 8 -P "$(nproc)" perl "$scripts/checkpatch.pl" --no-tree --strict \
+		--terse --show-types --no-summary --max-line-length="$width" --ignore "$ignores" -f || true; } | grep .
 }
 
 step_checkpatch() {
