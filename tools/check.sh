@@ -6,8 +6,8 @@
 # Usage: tools/check.sh [--debug|--guests|--soak]
 #
 #   (none)    style, googletest, kernel tests, random calls and reloads on each stock kernel, dkms
-#   --debug   kernel tests and random calls on the debug kernels; on 6.1-debug also the races, the unit
-#             tests, the fuzzer, and all of it inside a kernel tree
+#   --debug   kernel tests and random calls on the debug kernels; on 6.1-debug also the races, 32-bit
+#             programs, the unit tests, the fuzzer, and all of it inside a kernel tree
 #   --guests  only googletest and the kernel tests, for the conformance report
 #   --soak    only random calls and reloads, many of both
 #
@@ -148,7 +148,7 @@ build_programs() {
 	if [ "$mode" != --debug ]; then
 		make -C "$top/selftests/kselftest" M32=1 && make -C "$top/selftests/gtest" all
 	elif [ "${kernels[0]}" = 6.1-debug ]; then
-		"$tools/build-module.sh" 6.1-debug --kunit
+		make -C "$top/selftests/kselftest" M32=1 && "$tools/build-module.sh" 6.1-debug --kunit
 	fi
 }
 
@@ -221,6 +221,10 @@ start_deep() {
 	start 6.1-debug-race 6.1-debug-race.log totals \
 		env KQ_INSTRUMENT=race "$tools/vm.sh" --kernel 6.1-debug --timeout "$limit" -- \
 		selftests/run.sh race_event race_fd race_fork
+	# Those that are about what crosses the border of the kernel.
+	start 6.1-debug-32bit 6.1-debug-32bit.log totals \
+		env KQ_BUILD="$top/build/kselftest32" "$tools/vm.sh" --kernel 6.1-debug \
+		--timeout "$limit" -- selftests/run.sh abi core input input_memory input_overlap
 	start 6.1-debug-kunit 6.1-debug-kunit.log totals \
 		"$tools/vm.sh" --kernel 6.1-debug --no-module --timeout "$limit" -- selftests/kunit/run.sh
 	start 6.1-debug-fuzz 6.1-debug-fuzz.log status "$tools/fuzz.sh" "${FUZZ_SECONDS:-60}"
