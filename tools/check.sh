@@ -5,9 +5,10 @@
 #
 # Usage: tools/check.sh [--debug|--guests|--soak]
 #
-#   (none)    style, googletest, kernel tests, random calls and reloads on each stock kernel, dkms
-#   --debug   kernel tests and random calls on the debug kernels; on 6.1-debug also the races, 32-bit
-#             programs, the unit tests, the fuzzer, and all of it inside a kernel tree
+#   (none)    style, googletest, dkms; on each stock kernel kernel tests, random calls, inputs of the
+#             fuzzer, reloads
+#   --debug   kernel tests, random calls and inputs of the fuzzer on the debug kernels; on 6.1-debug also
+#             the races, 32-bit programs, the unit tests, the fuzzer, and all of it inside a kernel tree
 #   --guests  only googletest and the kernel tests, for the conformance report
 #   --soak    only random calls and reloads, many of both
 #
@@ -144,7 +145,8 @@ build_programs() {
 		make -C "$top/selftests/stress"
 		return
 	fi
-	make -C "$top/selftests/kselftest" && make -C "$top/selftests/stress" || return
+	make -C "$top/selftests/kselftest" && make -C "$top/selftests/stress" &&
+		make -C "$top/selftests/fuzz" || return
 	if [ "$mode" != --debug ]; then
 		make -C "$top/selftests/kselftest" M32=1 && make -C "$top/selftests/gtest" all
 	elif [ "${kernels[0]}" = 6.1-debug ]; then
@@ -177,6 +179,16 @@ start_random() {
 	done
 }
 
+# What the fuzzer has kept, once each: it needs a kernel with KCOV, its inputs do not.
+start_replays() {
+	local kernel
+	for kernel in "${kernels[@]}"; do
+		[ "$kernel" != 6.1-debug ] || continue
+		start "$kernel-replay" "$kernel-replay.log" status "$tools/vm.sh" --kernel "$kernel" \
+			--timeout "$limit" -- build/fuzz/replay selftests/fuzz/seeds.txt selftests/fuzz/corpus.txt
+	done
+}
+
 # On one processor, where every kernel function may be preempted: code that is patched while another
 # emulated processor runs it can end in a stray breakpoint, see vm.sh.
 start_reloads() {
@@ -201,6 +213,7 @@ start_guests() {
 		start_deep
 	fi
 	start_random
+	start_replays
 	[ "$mode" = --debug ] || start_reloads
 }
 
