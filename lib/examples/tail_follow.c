@@ -78,21 +78,24 @@ static ssize_t copy(int file, size_t most)
     return got;
 }
 
-/* Does the name stand for another file than the open one? */
-static int is_replaced(int file)
+/* What the name stands for. */
+enum named { NOTHING, THIS_FILE, ANOTHER_FILE };
+
+static enum named look_up(int file)
 {
     struct stat named, opened;
 
     if (stat(path, &named) < 0) {
         if (errno != ENOENT)
             die(path);
-        return 0; /* not yet: whoever has the old one open may still write */
+        return NOTHING;
     }
     if (file < 0)
-        return 1;
+        return ANOTHER_FILE;
     if (fstat(file, &opened) < 0)
         die(path);
-    return named.st_dev != opened.st_dev || named.st_ino != opened.st_ino;
+    return named.st_dev == opened.st_dev && named.st_ino == opened.st_ino ? THIS_FILE
+                                                                          : ANOTHER_FILE;
 }
 
 /* Ends the program when the reader of the output has gone. */
@@ -176,13 +179,15 @@ int main(int argc, char **argv)
             if (lseek(file, 0, SEEK_SET) < 0)
                 die(path);
         }
-        if (news.notes & NOTE_RENAME)
+        /* The rename that gives a file this name may be reported after it was opened by it. */
+        if (news.notes & NOTE_RENAME && look_up(file) != THIS_FILE)
             say("renamed");
         if (news.notes & NOTE_DELETE)
             say("removed");
         if (news.more > 0)
             copy(file, (size_t)news.more); /* what it leaves is reported again */
-        if (news.listed && is_replaced(file)) {
+        /* As long as there is no other, whoever has the old one open may still write. */
+        if (news.listed && look_up(file) == ANOTHER_FILE) {
             while (file >= 0 && copy(file, SIZE_MAX) > 0)
                 ; /* the last words of the old one */
             if (file >= 0)

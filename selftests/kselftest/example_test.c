@@ -171,6 +171,28 @@ KQ_TEST(tail_follow_replaced, "", "tail_follow goes on in the file that takes th
 	example_leave();
 }
 
+KQ_TEST(tail_follow_name_is_back, "", "tail_follow says nothing of a file that has its name again")
+{
+	struct example run;
+	int log;
+
+	example_enter();
+	log = example_create("log", "old\n");
+	run = EXAMPLE("tail_follow", "log");
+	SAYS(&run, "old\n");
+	/* It sees the renames together. */
+	kill(run.pid, SIGSTOP);
+	ASSERT_EQ(waitpid(run.pid, NULL, WUNTRACED), run.pid);
+	ASSERT_SYS(rename("log", "other"));
+	ASSERT_SYS(rename("other", "log"));
+	kq_write(log, "new\n", 4);
+	kill(run.pid, SIGCONT);
+	SAYS(&run, "new\n");
+	example_close_output(&run);
+	ENDS(&run, 0);
+	example_leave();
+}
+
 KQ_TEST(tail_follow_waits, "", "tail_follow waits for a file that is not there yet")
 {
 	struct example run;
