@@ -20,8 +20,8 @@ packages=(
 	iproute2 procps util-linux e2fsprogs python3
 	# the fuzzer: libFuzzer is part of the latter
 	clang libclang-rt-14-dev
-	# checks; perl runs the kernel's checkpatch
-	sparse coccinelle shellcheck clang-format clang-tidy perl
+	# checks; perl runs the kernel's checkpatch, libpython3-dev has the name coccinelle loads Python by
+	sparse coccinelle libpython3-dev shellcheck clang-format clang-tidy perl
 	# packaging
 	dkms
 )
