@@ -21,7 +21,8 @@
  *
  *  0. kq->copying      mutex, one per queue: held by the child that copies the
  *                      queue, which holds nothing else when it takes it.
- *  1. kqh_mark_mutex   mutex, global: find, add and destroy of inode marks.
+ *  1. kqh_mark_mutex   mutex, global: find, add and destroy of inode marks. What
+ *                      a cgroup may have to wait for is allocated before.
  *     kq_nest_mutex    mutex, global: the graph of queues watching queues. Never
  *                      held together with kqh_mark_mutex.
  *  2. files->file_lock spinlock of the descriptor table: publishing a kq_fd

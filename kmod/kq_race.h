@@ -30,6 +30,7 @@ enum kq_race_at {
 	KQ_AT_COPY,		/* a child has a knote of its parent in flux, to copy it */
 	KQ_AT_MARK,		/* an inode has an event, its knotes are not told */
 	KQ_AT_MOVE,		/* an inode lost its mark, its knotes have no new one */
+	KQ_AT_SPARE,		/* memory for a mark is going to be asked for */
 	KQ_RACE_POINTS
 };
 

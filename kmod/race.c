@@ -67,7 +67,7 @@ static const char * const kq_race_names[KQ_RACE_POINTS] = {
 	[KQ_AT_POLLWORK] = "pollwork", [KQ_AT_TIMER] = "timer", [KQ_AT_SIGNAL] = "signal",
 	[KQ_AT_EXIT] = "exit", [KQ_AT_TRACK] = "track", [KQ_AT_FOLLOW] = "follow",
 	[KQ_AT_FORK] = "fork", [KQ_AT_COPY] = "copy", [KQ_AT_MARK] = "mark",
-	[KQ_AT_MOVE] = "move",
+	[KQ_AT_MOVE] = "move", [KQ_AT_SPARE] = "spare",
 };
 
 static void kq_race_stop(struct kq_race *r)

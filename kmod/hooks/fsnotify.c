@@ -65,8 +65,21 @@ static atomic_t kqh_marks = ATOMIC_INIT(0);
 /* By enum kqh_watch_group. */
 static struct fsnotify_group *kqh_groups[2];
 static struct fsnotify_group *kqh_sb_group;
-/* Find, add and destroy are one step. */
+/*
+ * Find, add and destroy are one step. No charged memory is asked for under it: who
+ * has a full cgroup would make everybody wait.
+ */
 static DEFINE_MUTEX(kqh_mark_mutex);
+
+/**
+ * struct kqh_spare - memory for marks that may have to be made
+ * @watch: for that on the inode, or NULL
+ * @sb: for that on its file system, or NULL
+ */
+struct kqh_spare {
+	struct kq_watch *watch;
+	struct kqh_sb *sb;
+};
 
 static void kqh_watch_move(struct kq_watch *old);
 
@@ -321,7 +334,30 @@ static const struct fsnotify_ops kqh_sb_ops = {
 	.free_mark = kqh_free_sb,
 };
 
-static struct kqh_sb *kqh_sb_get(struct super_block *sb)
+/* A removed directory is told to the file system, see kqh_on_removal(). */
+static bool kqh_needs_sb(const struct inode *inode, enum kqh_watch_group which)
+{
+	return which == KQH_WATCH_CHANGE && S_ISDIR(inode->i_mode);
+}
+
+/* For kqh_watch_get() to find when it is called again. Not under the mutex. */
+static int kqh_spare_fill(struct kqh_spare *spare, bool needs_sb)
+{
+	kq_race_point(KQ_AT_SPARE);
+	if (!spare->watch)
+		spare->watch = kzalloc(sizeof(*spare->watch), GFP_KERNEL_ACCOUNT);
+	if (needs_sb && !spare->sb)
+		spare->sb = kzalloc(sizeof(*spare->sb), GFP_KERNEL_ACCOUNT);
+	return spare->watch && (spare->sb || !needs_sb) ? 0 : -ENOMEM;
+}
+
+static void kqh_spare_drop(struct kqh_spare *spare)
+{
+	kfree(spare->watch);
+	kfree(spare->sb);
+}
+
+static struct kqh_sb *kqh_sb_get(struct super_block *sb, struct kqh_spare *spare)
 {
 	struct fsnotify_mark *mark;
 	struct kqh_sb *watch;
@@ -332,9 +368,8 @@ static struct kqh_sb *kqh_sb_get(struct super_block *sb)
 	if (mark) {
 		watch = container_of(mark, struct kqh_sb, mark);
 	} else {
-		watch = kzalloc(sizeof(*watch), GFP_KERNEL_ACCOUNT);
-		if (!watch)
-			return ERR_PTR(-ENOMEM);
+		watch = spare->sb;
+		spare->sb = NULL;
 		kqh_mark_init(&watch->mark, kqh_sb_group, FS_DELETE);
 		err = kqc_add_sb_mark(&watch->mark, sb);
 		if (err) {
@@ -360,23 +395,31 @@ static void kqh_watch_look(struct kq_watch *watch, const struct inode *inode)
 	watch->nlink = inode->i_nlink;
 }
 
-static struct kq_watch *kqh_watch_get(struct inode *inode, enum kqh_watch_group which)
+/*
+ * The mark of an inode, or a new one. Errors: -EAGAIN first fill the spare, -ENOENT
+ * wait, see kqh_wait_for_marks(), -ENOMEM.
+ */
+static struct kq_watch *kqh_watch_get(struct inode *inode, enum kqh_watch_group which,
+				      struct kqh_spare *spare)
 {
 	struct fsnotify_group *group = kqh_groups[which];
+	bool needs_sb = kqh_needs_sb(inode, which);
 	struct fsnotify_mark *mark;
 	struct kq_watch *watch;
 	int err;
 
+	lockdep_assert_held(&kqh_mark_mutex);
 	mark = kqc_find_inode_mark(inode, group);
 	if (mark) {
 		watch = kqh_mark_watch(mark);
 		WRITE_ONCE(watch->users, watch->users + 1);
 		return watch;
 	}
+	if (!spare->watch || (needs_sb && !spare->sb))
+		return ERR_PTR(-EAGAIN);
 
-	watch = kzalloc(sizeof(*watch), GFP_KERNEL_ACCOUNT);
-	if (!watch)
-		return ERR_PTR(-ENOMEM);
+	watch = spare->watch;
+	spare->watch = NULL;
 	raw_spin_lock_init(&watch->lock);
 	INIT_LIST_HEAD(&watch->links);
 	watch->inode = inode;
@@ -386,8 +429,8 @@ static struct kq_watch *kqh_watch_get(struct inode *inode, enum kqh_watch_group 
 	kqh_watch_look(watch, inode);
 	kqh_mark_init(&watch->mark, group,
 		      which == KQH_WATCH_CHANGE ? KQH_CHANGE_MASK : KQH_ACCESS_MASK);
-	if (which == KQH_WATCH_CHANGE && S_ISDIR(inode->i_mode)) {
-		watch->sb = kqh_sb_get(inode->i_sb);
+	if (needs_sb) {
+		watch->sb = kqh_sb_get(inode->i_sb, spare);
 		if (IS_ERR(watch->sb)) {
 			err = PTR_ERR(watch->sb);
 			goto err_put;
@@ -430,9 +473,7 @@ static void kqh_watch_put(struct kq_watch *watch)
  */
 static void kqh_wait_for_marks(void)
 {
-	mutex_unlock(&kqh_mark_mutex);
 	schedule_timeout_uninterruptible(1);
-	mutex_lock(&kqh_mark_mutex);
 }
 
 /* All knotes of a watch go to another one of the same inode, with what neither was told. */
@@ -469,26 +510,41 @@ static void kqh_links_move(struct kq_watch *old, struct kq_watch *watch)
  */
 static void kqh_watch_move(struct kq_watch *old)
 {
+	struct kqh_spare spare = {};
 	struct kq_watch *watch;
+	bool needs_sb;
+	int err;
 
 	kq_race_point(KQ_AT_MOVE);
 	mutex_lock(&kqh_mark_mutex);
+	/* Without users there is no inode either. */
 	while (old->users) {
-		watch = kqh_watch_get(old->inode, old->which);
+		needs_sb = kqh_needs_sb(old->inode, old->which);
+		watch = kqh_watch_get(old->inode, old->which, &spare);
 		if (!IS_ERR(watch)) {
 			kqh_links_move(old, watch);
 			kqh_watch_put(watch);
-		} else if (watch == ERR_PTR(-ENOENT) || (current->flags & PF_KTHREAD)) {
-			kqh_wait_for_marks();
-		} else {
-			mutex_unlock(&kqh_mark_mutex);
-			INIT_WORK(&old->move_work, kqh_move_work);
-			queue_work(kq_wq, &old->move_work);
-			return;
+			continue;
 		}
+		mutex_unlock(&kqh_mark_mutex);
+		err = PTR_ERR(watch);
+		if (err == -EAGAIN)
+			err = kqh_spare_fill(&spare, needs_sb);
+		if (err == -ENOENT || (err && (current->flags & PF_KTHREAD)))
+			kqh_wait_for_marks();
+		else if (err)
+			goto later;
+		mutex_lock(&kqh_mark_mutex);
 	}
 	mutex_unlock(&kqh_mark_mutex);
+	kqh_spare_drop(&spare);
 	fsnotify_put_mark(&old->mark);
+	return;
+
+later:
+	kqh_spare_drop(&spare);
+	INIT_WORK(&old->move_work, kqh_move_work);
+	queue_work(kq_wq, &old->move_work);
 }
 
 /**
@@ -501,21 +557,32 @@ static void kqh_watch_move(struct kq_watch *old)
  */
 int kqh_fsnotify_join(struct kq_inode_link *link, struct inode *inode, enum kqh_watch_group which)
 {
+	bool needs_sb = kqh_needs_sb(inode, which);
+	struct kqh_spare spare = {};
 	struct kq_watch *watch;
+	int err;
 
 	mutex_lock(&kqh_mark_mutex);
-	while ((watch = kqh_watch_get(inode, which)) == ERR_PTR(-ENOENT))
-		kqh_wait_for_marks();
-	if (IS_ERR(watch)) {
+	while (IS_ERR(watch = kqh_watch_get(inode, which, &spare))) {
 		mutex_unlock(&kqh_mark_mutex);
-		return PTR_ERR(watch);
+		err = PTR_ERR(watch);
+		if (err == -EAGAIN)
+			err = kqh_spare_fill(&spare, needs_sb);
+		if (err == -ENOENT)
+			kqh_wait_for_marks();
+		else if (err)
+			goto out;
+		mutex_lock(&kqh_mark_mutex);
 	}
 	raw_spin_lock_irq(&watch->lock);
 	list_add_tail(&link->link, &watch->links);
 	raw_spin_unlock_irq(&watch->lock);
 	WRITE_ONCE(link->watch, watch);
 	mutex_unlock(&kqh_mark_mutex);
-	return 0;
+	err = 0;
+out:
+	kqh_spare_drop(&spare);
+	return err;
 }
 
 /**

@@ -325,6 +325,37 @@ KQ_TEST_EACH(mark_is_lost, "KQ-157 KQ-179",
 	race_end();
 }
 
+KQ_TEST(memory_is_awaited_alone, "KQ-248 KQ-157",
+	"while somebody gets memory for a mark, others begin to watch files, close them and are told")
+{
+	struct race_call call = { 0 };
+	int kq, fd;
+
+	race_begin();
+	kq = kq_new();
+	call.kq = kq_new();
+	call.fd = ASSERT_SYS(open("/tmp", O_RDWR | O_TMPFILE, 0600));
+	EV_SET(&call.change, call.fd, EVFILT_VNODE, EV_ADD | EV_CLEAR, NOTE_WRITE, 0, NULL);
+	race_prepare(&call, race_change);
+	race_arm("spare");
+	race_go_to(&call, "spare");
+	fd = ASSERT_SYS(open("/tmp", O_RDWR | O_TMPFILE, 0600));
+	ASSERT_OK(kq_add(kq, fd, EVFILT_VNODE, EV_CLEAR, NOTE_WRITE, 0, NULL));
+	kq_write(fd, "x", 1);
+	ASSERT_EQ(kq_one(kq).fflags, NOTE_WRITE | NOTE_EXTEND);
+	ASSERT_OK(kq_del(kq, fd, EVFILT_VNODE));
+	ASSERT_OK(kq_add(kq, fd, EVFILT_READ, 0, 0, 0, NULL));
+	ASSERT_SYS(close(fd));
+	ASSERT_SYS(close(kq));
+	race_assert_inside("spare");
+	ASSERT_EQ(race_finish(&call, "spare"), 0);
+	kq_write(call.fd, "x", 1);
+	ASSERT_EQ(kq_one(call.kq).fflags, NOTE_WRITE | NOTE_EXTEND);
+	ASSERT_SYS(close(call.fd));
+	ASSERT_SYS(close(call.kq));
+	race_end();
+}
+
 /* Queues: who polls one is told from an interrupt that nobody waits for. */
 
 static const struct {
