@@ -18,16 +18,23 @@ static bool kqf_is_stream(const struct sock *sk)
 	return sk->sk_type == SOCK_STREAM || sk->sk_type == SOCK_SEQPACKET;
 }
 
+/* Whose sk_state has TCP's values: TCP, MPTCP and SCTP; TIPC; SMC. */
+static bool kqf_has_tcp_states(const struct sock *sk)
+{
+	return kqf_is_inet(sk) || sk->sk_family == AF_TIPC || sk->sk_family == AF_SMC;
+}
+
 /* Does the stream carry, or has it carried, a connection? */
 static bool kqf_connected(const struct kq_fd *kfd, const struct sock *sk)
 {
 	int state = READ_ONCE(sk->sk_state);
 
-	if (kqf_is_tcp(sk))
+	if (kqf_has_tcp_states(sk))
 		return state != TCP_CLOSE && state != TCP_SYN_SENT && state != TCP_LISTEN;
 	if (sk->sk_family == AF_UNIX)
 		return state == TCP_ESTABLISHED;
-	return sock_from_file(kfd->file)->state == SS_CONNECTED;
+	/* Some know one of the two only. */
+	return state == TCP_ESTABLISHED || sock_from_file(kfd->file)->state == SS_CONNECTED;
 }
 
 static bool kqf_eof(struct kq_result *res, int err)
@@ -38,11 +45,17 @@ static bool kqf_eof(struct kq_result *res, int err)
 	return true;
 }
 
-static s64 kqf_backlog(const struct sock *sk)
+/* Only ->poll of MPTCP, TIPC and others knows, and does not count. */
+static s64 kqf_backlog(struct kq_fd *kfd, const struct sock *sk)
 {
+	s64 backlog;
+
 	if (sk->sk_family == AF_UNIX)
 		return skb_queue_len_lockless(&sk->sk_receive_queue);
-	return READ_ONCE(sk->sk_ack_backlog);
+	backlog = READ_ONCE(sk->sk_ack_backlog);
+	if (backlog || kqf_is_tcp(sk))
+		return backlog;
+	return kqf_fd_poll(kfd) & (EPOLLIN | EPOLLRDNORM) ? 1 : 0;
 }
 
 static s64 kqf_queue_bytes(const struct sk_buff_head *queue)
@@ -158,7 +171,7 @@ bool kqf_sock_read(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res
 	shutdown = READ_ONCE(sk->sk_shutdown);
 	if (READ_ONCE(sk->sk_state) == TCP_LISTEN) {
 		kfd->listened = true;
-		res->data = kqf_backlog(sk);
+		res->data = kqf_backlog(kfd, sk);
 		if (err || (shutdown & RCV_SHUTDOWN))
 			return kqf_eof(res, err);
 		return res->data > 0;
