@@ -71,6 +71,9 @@ enum kq_kind kq_kind_of(struct file *file)
 		if (inode->i_sb->s_magic == PID_FS_MAGIC)
 			return KQ_KIND_PIDFD;
 #endif
+		/* FUSE has one ->poll for all, which says ready where the server has none. */
+		if (inode->i_sb->s_magic == FUSE_SUPER_MAGIC)
+			return KQ_KIND_REG;
 		/* Files of proc and sysfs with a ->poll of their own. */
 		return file_can_poll(file) ? KQ_KIND_POLL : KQ_KIND_REG;
 	case S_IFBLK:

@@ -5,6 +5,7 @@
  */
 #include "kq_test.h"
 #include "kq_fd.h"
+#include <sys/mount.h>
 
 static char path[] = "/tmp/kq-file-XXXXXX";
 
@@ -51,6 +52,24 @@ KQ_TEST(distance_to_the_end, "KQ-130",
 	ASSERT_EQ(read(fd, bytes, 10), 6);
 	kq_fence(kq);
 	unlink(path);
+}
+
+KQ_TEST(served_by_a_process, "KQ-130 KQ-131",
+	"a regular file of FUSE is idle at its end, whatever its poll says")
+{
+	int kq = kq_new(), fd;
+
+	if (unshare(CLONE_NEWNS))
+		KQ_SKIP("needs root to mount file systems");
+	ASSERT_SYS(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+	if (mount("host", "/tmp", "virtiofs", 0, NULL))
+		KQ_SKIP("needs the files of the host, as tools/vm.sh gives them");
+	fd = ASSERT_SYS(open("/tmp/etc/passwd", O_RDONLY));
+	ASSERT_SYS(lseek(fd, 0, SEEK_END));
+	ASSERT_OK(add_read(kq, fd, 0, 0));
+	kq_fence(kq);
+	ASSERT_SYS(lseek(fd, -3, SEEK_END));
+	assert_read(kq, fd, 0, 3);
 }
 
 KQ_TEST(append_reactivates, "KQ-130",
