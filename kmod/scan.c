@@ -60,6 +60,9 @@ static bool kq_may_stall(struct kq_knote *kn)
 	case KQ_KIND_POLL:
 	case KQ_KIND_TTY:
 	case KQ_KIND_EPOLL:
+	/* Asked by an ioctl, which may fault at the eventlist. */
+	case KQ_KIND_INOTIFY:
+	case KQ_KIND_FANOTIFY:
 		return true;
 	}
 	return false;

@@ -6,6 +6,7 @@
 #include "kq_test.h"
 #include "kq_fd.h"
 #include <linux/userfaultfd.h>
+#include <sys/inotify.h>
 
 /* Two pages; the second one comes when the test lets it. */
 struct region {
@@ -162,6 +163,30 @@ KQ_TEST_EACH(number_closes_during_delivery, "KQ-090 KQ-082",
 	ASSERT_TRUE(caller.result == 1 || caller.result == 0);
 	kq_fence(caller.kq);
 	ASSERT_ERR(kq_del(caller.kq, fds[0], EVFILT_WRITE), EBADF);
+	fd_assert_no_missed(caller.kq);
+}
+
+KQ_TEST_EACH(number_closes_during_question, "KQ-090 KQ-082",
+	     "a number closed while another one's bytes are asked for, at the eventlist, is closed at once",
+	     fd_entries)
+{
+	struct region region = make_region();
+	struct caller caller = {
+		.entry = variant, .kq = kq_new(),
+		.events = entries_before(&region, 0), .nevents = 4,
+	};
+	int watcher = ASSERT_SYS(inotify_init1(IN_CLOEXEC)), fds[2];
+
+	ASSERT_SYS(inotify_add_watch(watcher, "/tmp", IN_OPEN));
+	ASSERT_SYS(close(ASSERT_SYS(open("/tmp", O_RDONLY))));
+	ASSERT_OK(kq_add(caller.kq, watcher, EVFILT_READ, 0, 0, 0, NULL));
+	kq_unix_stream(fds);
+	ASSERT_OK(kq_add(caller.kq, fds[0], EVFILT_WRITE, 0, 0, 0, NULL));
+	start(&caller, &region);
+	ASSERT_SYS(close(fds[0]));
+	fd_await_eof(fds[1]);
+	finish(&caller, &region);
+	ASSERT_EQ(caller.result, 1);
 	fd_assert_no_missed(caller.kq);
 }
 
