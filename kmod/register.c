@@ -93,14 +93,17 @@ static int kq_change_done(struct kq_knote *kn, const struct kq_change *c)
 	u32 status;
 
 	kq_race_point(KQ_AT_SETTLE);
-	/* In flux nobody else changes KN_DISABLED; KN_ACTIVE may come at any moment. */
+	/*
+	 * In flux nobody else sets KN_DISABLED. KN_ACTIVE may come at any moment, and
+	 * so may KN_ASIDE, which excludes KN_DISABLED for good.
+	 */
 	status = READ_ONCE(kn->status);
 	disabled = ev->flags & EV_DISABLE || ((status & KN_DISABLED) && !(ev->flags & EV_ENABLE));
 	if (!disabled && !(ev->flags & EV_FORCEONESHOT) && !(status & KN_ACTIVE))
 		ready = kq_knote_ready(kn);
 
 	raw_spin_lock_irq(&kq->lock);
-	if (disabled)
+	if (disabled && !(kn->status & KN_ASIDE))
 		kn->status |= KN_DISABLED;
 	else
 		kn->status &= ~KN_DISABLED;

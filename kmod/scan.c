@@ -182,7 +182,8 @@ static void kq_taken_delivered(struct kq_taken *t)
 		t->fate = KQ_DROP;
 		return;
 	}
-	if (kn->flags & EV_DISPATCH)
+	/* One set aside reports all it has: no change can enable it again. */
+	if ((kn->flags & EV_DISPATCH) && !(kn->status & KN_ASIDE))
 		kn->status |= KN_DISABLED;
 	if (!(kn->flags & (EV_CLEAR | EV_DISPATCH)))
 		kn->status |= KN_ACTIVE | KN_STRONG;

@@ -241,6 +241,58 @@ KQ_TEST_EACH(process_has_ended, "KQ-105 KQ-246",
 	race_end();
 }
 
+KQ_TEST(number_given_again, "KQ-069 KQ-181 KQ-197",
+	"EV_DISPATCH does not stop the end of a process whose number is another one's before its event is put back")
+{
+	struct clone_args args = { .exit_signal = SIGCHLD, .set_tid_size = 1 };
+	struct race_call call = { 0 };
+	struct kevent event;
+	bool told = false;
+	pid_t child, again;
+	int turn;
+
+	race_begin();
+	call.kq = kq_new();
+	child = proc_fork(&turn);
+	if (!child) {
+		proc_hear(turn);
+		again = kq_fork();
+		if (!again)
+			_exit(0);
+		kq_reap(again);
+		proc_say(turn, 0);
+		_exit((int)proc_hear(turn));
+	}
+	ASSERT_OK(kq_add(call.kq, child, EVFILT_PROC, EV_DISPATCH, NOTE_FORK | NOTE_EXIT, 0, NULL));
+	proc_ask(turn);
+	race_prepare(&call, race_scan);
+	race_arm("copied");
+	race_go_to(&call, "copied");
+	proc_say(turn, 3);
+	ASSERT_EQ(proc_status(child), W_EXITCODE(3, 0));
+	ASSERT_OK(proc_add(call.kq, getpid(), NOTE_TRACK));
+	args.set_tid = (uintptr_t)&child;
+	again = ASSERT_SYS(syscall(SYS_clone3, &args, sizeof(args)));
+	if (!again)
+		_exit(4);
+	ASSERT_EQ(again, child);
+	event = kq_next(call.kq);
+	ASSERT_EQ(event.ident, (uintptr_t)child);
+	ASSERT_TRUE(event.fflags & NOTE_CHILD);
+	ASSERT_EQ(proc_status(again), W_EXITCODE(4, 0));
+	race_assert_inside("copied");
+	ASSERT_EQ(race_finish(&call, "copied"), 1);
+	ASSERT_EQ(call.change.fflags, NOTE_FORK);
+	for (int i = 0; i < 2 && !told; i++) {
+		event = kq_next(call.kq);
+		told = event.ident == (uintptr_t)child && event.fflags & NOTE_EXIT &&
+		       event.data == W_EXITCODE(3, 0);
+	}
+	ASSERT_TRUE(told);
+	ASSERT_SYS(close(call.kq));
+	race_end();
+}
+
 /* Files. Their events are told by who causes them, who may stand there as long as he likes. */
 
 static const struct {
