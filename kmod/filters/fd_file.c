@@ -45,6 +45,9 @@ bool kqf_file_read(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res
 	}
 	if ((kn->flags & EV_CLEAR) && kfd->growth.seen_size == size && kfd->growth.seen_pos == pos)
 		return false;
+	/* For kqf_file_seen(): somebody may read before the event is taken. */
+	kfd->growth.seen_pos = pos;
+	kfd->growth.seen_size = -1;
 	return true;
 }
 
@@ -55,9 +58,5 @@ bool kqf_file_read(struct kq_fd *kfd, struct kq_knote *kn, struct kq_result *res
  */
 void kqf_file_seen(struct kq_fd *kfd, const struct kq_result *res)
 {
-	kfd->growth.seen_size = -1;
-	if (!res)
-		return;
-	kfd->growth.seen_pos = READ_ONCE(kfd->file->f_pos);
-	kfd->growth.seen_size = kfd->growth.seen_pos + res->data;
+	kfd->growth.seen_size = res ? kfd->growth.seen_pos + res->data : -1;
 }

@@ -330,6 +330,36 @@ KQ_TEST_EACH(file_changes, "KQ-157 KQ-246",
 	race_end();
 }
 
+KQ_TEST(file_read_meanwhile, "KQ-062 KQ-130",
+	"who reads a file while its event is delivered is told of what it grows by afterwards")
+{
+	struct race_call call = { 0 };
+	int fd, writer;
+	char bytes[4];
+
+	race_begin();
+	ASSERT_SYS(chdir("/tmp"));
+	writer = ASSERT_SYS(open("f", O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0644));
+	fd = ASSERT_SYS(open("f", O_RDONLY));
+	ASSERT_SYS(unlink("f"));
+	kq_write(writer, "1234", 4);
+	call.kq = kq_new();
+	ASSERT_OK(kq_add(call.kq, fd, EVFILT_READ, EV_CLEAR, 0, 0, NULL));
+	race_prepare(&call, race_scan);
+	race_arm("copied");
+	race_go_to(&call, "copied");
+	ASSERT_EQ(read(fd, bytes, 4), 4);
+	race_assert_inside("copied");
+	ASSERT_EQ(race_finish(&call, "copied"), 1);
+	ASSERT_EQ(call.change.data, 4);
+	kq_write(writer, "5678", 4);
+	ASSERT_EQ(kq_one(call.kq).data, 4);
+	ASSERT_SYS(close(fd));
+	ASSERT_SYS(close(writer));
+	ASSERT_SYS(close(call.kq));
+	race_end();
+}
+
 static int unlink_name(struct race_call *call)
 {
 	(void)call;
