@@ -92,13 +92,13 @@ void kqh_process_each(struct pid *pid, void (*fn)(struct kqh_process *process, v
 /**
  * struct kqh_signal - one signal of one process
  * @hash: under the bucket's lock
- * @task: a thread of the process, referenced
+ * @process: its number, referenced
  * @signo: the signal
  * @generated: told, from any context
  */
 struct kqh_signal {
 	struct hlist_node hash;
-	struct task_struct *task;
+	struct pid *process;
 	int signo;
 	void (*generated)(struct kqh_signal *watch);
 };

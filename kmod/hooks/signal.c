@@ -5,8 +5,8 @@
  * perhaps in hard irq context.
  */
 #include <linux/hash.h>
+#include <linux/pid.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/task.h>
 #include <linux/spinlock.h>
 
 #include "kq_hooks.h"
@@ -21,7 +21,7 @@ struct kqh_signal_bucket {
 
 static struct kqh_signal_bucket kqh_signals[1 << KQH_SIGNAL_BITS];
 
-static struct kqh_signal_bucket *kqh_signal_bucket(const struct signal_struct *process)
+static struct kqh_signal_bucket *kqh_signal_bucket(const struct pid *process)
 {
 	return &kqh_signals[hash_ptr(process, KQH_SIGNAL_BITS)];
 }
@@ -29,7 +29,8 @@ static struct kqh_signal_bucket *kqh_signal_bucket(const struct signal_struct *p
 static void kqh_on_signal(void *data, int signo, struct kernel_siginfo *info,
 			  struct task_struct *task, int group, int result)
 {
-	struct kqh_signal_bucket *bucket = kqh_signal_bucket(task->signal);
+	const struct pid *process = task_tgid(task);
+	struct kqh_signal_bucket *bucket = kqh_signal_bucket(process);
 	struct kqh_signal *watch;
 	unsigned long flags;
 
@@ -37,7 +38,7 @@ static void kqh_on_signal(void *data, int signo, struct kernel_siginfo *info,
 		return;
 	raw_spin_lock_irqsave(&bucket->lock, flags);
 	hlist_for_each_entry(watch, &bucket->watches, hash)
-		if (watch->task->signal == task->signal && watch->signo == signo) {
+		if (watch->process == process && watch->signo == signo) {
 			kq_race_point(KQ_AT_SIGNAL);
 			watch->generated(watch);
 		}
@@ -48,15 +49,17 @@ static void kqh_on_signal(void *data, int signo, struct kernel_siginfo *info,
  * kqh_signal_join() - count the signals of the calling process
  * @watch: signo and generated are set
  *
- * The task keeps its signal_struct, which names the process through exec, and
- * whose address is not used again while somebody compares with it. Once the
- * process has ended nothing is generated for it.
+ * The pid names the process through exec, and its address is not used again
+ * while somebody compares with it. Once the process has ended nothing is
+ * generated for it. A task instead would stay, kilobytes of it, for each thread
+ * that has registered a signal and gone.
  */
 void kqh_signal_join(struct kqh_signal *watch)
 {
-	struct kqh_signal_bucket *bucket = kqh_signal_bucket(current->signal);
+	struct kqh_signal_bucket *bucket;
 
-	watch->task = get_task_struct(current);
+	watch->process = get_pid(task_tgid(current));
+	bucket = kqh_signal_bucket(watch->process);
 	raw_spin_lock_irq(&bucket->lock);
 	hlist_add_head(&watch->hash, &bucket->watches);
 	raw_spin_unlock_irq(&bucket->lock);
@@ -68,12 +71,12 @@ void kqh_signal_join(struct kqh_signal *watch)
  */
 void kqh_signal_leave(struct kqh_signal *watch)
 {
-	struct kqh_signal_bucket *bucket = kqh_signal_bucket(watch->task->signal);
+	struct kqh_signal_bucket *bucket = kqh_signal_bucket(watch->process);
 
 	raw_spin_lock_irq(&bucket->lock);
 	hlist_del(&watch->hash);
 	raw_spin_unlock_irq(&bucket->lock);
-	put_task_struct(watch->task);
+	put_pid(watch->process);
 }
 
 static struct kqh_probe kqh_signal_probes[] = {

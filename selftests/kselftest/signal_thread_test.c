@@ -5,6 +5,7 @@
  */
 #include "kq_test.h"
 #include "kq_signal.h"
+#include <linux/membarrier.h>
 
 #include <setjmp.h>
 
@@ -134,4 +135,51 @@ KQ_TEST_EACH(to_thread, "KQ-237", "a signal for another thread counts, whatever 
 	close(target.end[1]);
 	kq_join(thread);
 	ASSERT_EQ(signal_handled, variant->handler == signal_count && !variant->block);
+}
+
+/* Registers a signal, and ends. */
+static void *register_and_end(void *argument)
+{
+	const int *which = argument;
+
+	ASSERT_OK(kq_add(which[0], which[1], EVFILT_SIGNAL, 0, 0, 0, NULL));
+	return NULL;
+}
+
+/* Tasks that the kernel has not freed. */
+static long count_tasks(void)
+{
+	FILE *file = fopen("/proc/slabinfo", "re");
+	char line[256];
+	long count = -1;
+
+	if (!file)
+		KQ_SKIP("needs root, to read /proc/slabinfo");
+	/* Those that ended are freed after a grace period. */
+	for (int i = 0; i < 2; i++)
+		ASSERT_SYS(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0));
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "task_struct %ld", &count) == 1)
+			break;
+	fclose(file);
+	ASSERT_GE(count, 0);
+	return count;
+}
+
+KQ_TEST(threads_that_end_are_freed, "KQ-248 KQ-233",
+	"the kernel keeps nothing of a thread that has registered a signal and ended")
+{
+	enum { QUEUES = 16, SIGNALS = 60 };
+	long before;
+
+	if (kq_quick())
+		KQ_SKIP("debug kernels keep for a while what was freed");
+	before = count_tasks();
+	for (int i = 0; i < QUEUES; i++) {
+		int kq = kq_new();
+
+		for (int signo = 1; signo <= SIGNALS; signo++)
+			kq_join(kq_thread(register_and_end, (int []){ kq, signo }));
+	}
+	ASSERT_LT(count_tasks() - before, QUEUES * SIGNALS / 2);
 }
