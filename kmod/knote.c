@@ -295,19 +295,24 @@ void kq_flux_wake(struct kq *kq, struct kq_knote *kn)
 
 /*
  * A knote nobody wakes comes back. Those who could not look at it look again:
- * all of them, since each may have changed what it watches before it called.
+ * all of them, since each may have changed what it watches before it called. Not
+ * those who could.
  */
 static void kq_returned(struct kq *kq)
 {
 	struct kq_waiter *waiter, *next;
 
 	kq->returns++;
-	if (!kq->relook)
-		return;
-	kq->relook = false;
-	list_for_each_entry_safe(waiter, next, &kq->waiters, link)
-		kq_waiter_wake(kq, waiter);
-	kq_rouse_pollers(kq);
+	if (kq->blind) {
+		kq->blind = false;
+		list_for_each_entry_safe(waiter, next, &kq->waiters, link)
+			if (waiter->blind)
+				kq_waiter_wake(kq, waiter);
+	}
+	if (kq->relook) {
+		kq->relook = false;
+		kq_rouse_pollers(kq);
+	}
 }
 
 /**

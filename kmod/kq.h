@@ -173,16 +173,17 @@
  *
  * WAKE-UPS OF kevent()
  *
- * Each enqueue picks the longest waiting thread, if any, and takes it off
- * kq->waiters. A picked thread scans before it looks at signals or the clock;
- * if it leaves without an event while the ready list is not empty it picks the
- * next (kq_pass_wake()). A thread that goes to sleep while another one's scan
- * has queued knotes in flux would have taken one: it is counted in kq->missed. A
- * level knote that was delivered goes back without waking anybody but the first
- * of those, as KN_QUIET: its next activation wakes although it is queued. Knotes nobody
- * wakes are looked at by every call; a call that finds some in flux elsewhere
- * sleeps only until they come back (kq->relook). poll() counts queued knotes in
- * flux as ready: it may be wrong, but never silent.
+ * Each enqueue picks the longest waiting thread, if any, and takes it off kq->waiters.
+ * A picked thread scans before it looks at signals or the clock; if it leaves without
+ * an event while the ready list is not empty it picks the next (kq_pass_wake()). A
+ * thread that goes to sleep while another one's scan has queued knotes in flux would
+ * have taken one: it is counted in kq->missed. A level knote that was delivered goes
+ * back without waking anybody but the first of those, as KN_QUIET: its next activation
+ * wakes although it is queued. Knotes nobody wakes are looked at by every call; a call
+ * that finds some in flux elsewhere sleeps only until they come back (waiter->blind;
+ * kq->relook for pollers). One that has looked at all of them does not: else any two
+ * could go on waking each other. poll() counts queued knotes in flux as ready: it may
+ * be wrong, but never silent.
  */
 #ifndef KQ_H
 #define KQ_H
@@ -423,6 +424,7 @@ struct kq_table {
  * @object: on kq->fluxers: the descriptor or note it waits for; compared only
  * @picked: [q] an enqueue chose this thread
  * @missed: [q] counted in kq->missed, if of this epoch
+ * @blind: [q] could not look at all knotes that nobody wakes
  * @epoch: [q] kq->epoch when it went to sleep
  */
 struct kq_waiter {
@@ -431,6 +433,7 @@ struct kq_waiter {
 	const void *object;
 	bool picked;
 	bool missed;
+	bool blind;
 	u32 epoch;
 };
 
@@ -440,7 +443,8 @@ struct kq_waiter {
  * @dead: [q] the owner has gone: every call answers EBADF
  * @missed: [q] waiters asleep since a time when @held was not zero
  * @epoch: [q] grows when nothing is left that those could have missed
- * @relook: [q] a waiter or poller looked while @away was not zero
+ * @relook: [q] a poller looked while @away was not zero
+ * @blind: [q] so did a thread that is asleep now
  * @polled: [q] set for good by the first knote nobody wakes
  * @nready: [q] knotes on @ready, those in flux not counted
  * @loud: [q] those of them that are not KN_QUIET
@@ -486,6 +490,7 @@ struct kq {
 	raw_spinlock_t lock;
 	bool dead;
 	bool relook;
+	bool blind;
 	bool polled;
 	u32 missed;
 	u32 epoch;
@@ -652,17 +657,8 @@ bool kq_knote_release(struct kq_knote *kn, bool quiet, struct kq_drops *drops)
 void kq_clear(struct kq *kq);
 
 /* scan.c */
-/**
- * struct kq_glance - what a look at the knotes nobody wakes could not see
- * @blind: some were in flux elsewhere when the look began
- * @returns: kq->returns as it stands while none of those has come back
- */
-struct kq_glance {
-	bool blind;
-	u32 returns;
-};
-
 struct kq_call;
+struct kq_glance;
 int kq_scan(struct kq *kq, struct kq_call *call);
 void kq_recheck(struct kq *kq, struct kq_drops *drops, u64 walk, struct kq_glance *glance);
 u32 kq_look(struct kq *kq, u32 *arrivals);

@@ -47,6 +47,16 @@ struct kq_batch {
 	bool end;
 };
 
+/**
+ * struct kq_glance - what a look at the knotes nobody wakes could not see
+ * @blind: some were in flux elsewhere when the look began
+ * @returns: kq->returns as it stands while none of those has come back
+ */
+struct kq_glance {
+	bool blind;
+	u32 returns;
+};
+
 /* A ->poll of unknown making may block: nothing else waits for it in flux. */
 static bool kq_may_stall(struct kq_knote *kn)
 {
@@ -385,8 +395,8 @@ static int kq_sleep(struct kq *kq, struct kq_call *call, const struct kq_glance 
 	waiter.epoch = kq->epoch;
 	waiter.missed = kq->held;
 	kq->missed += waiter.missed;
-	if (glance->blind && kq->away)
-		kq->relook = true;
+	waiter.blind = glance->blind && kq->away;
+	kq->blind |= waiter.blind;
 	set_current_state(TASK_INTERRUPTIBLE);
 	raw_spin_unlock_irq(&kq->lock);
 

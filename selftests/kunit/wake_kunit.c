@@ -248,11 +248,14 @@ static void kqt_flux_keeps_the_place(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kn->status, KN_LIVE);
 }
 
-/* One that nobody wakes rests on a list of its own, and its return wakes all who looked meanwhile. */
+/*
+ * One that nobody wakes rests on a list of its own, and its return wakes all who missed it when
+ * they looked. Those who did not are left asleep: two of them could go on waking each other.
+ */
 static void kqt_flux_of_one_nobody_wakes(struct kunit *test)
 {
 	struct kq *kq = test->priv;
-	struct kq_waiter waiters[2];
+	struct kq_waiter waiters[3];
 	struct kq_knote *kn = kqt_level(test);
 	u32 returns = kq->returns;
 
@@ -268,12 +271,19 @@ static void kqt_flux_of_one_nobody_wakes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kq->away, 1);
 	kqt_sleep(kq, &waiters[0]);
 	kqt_sleep(kq, &waiters[1]);
+	kqt_sleep(kq, &waiters[2]);
+	waiters[0].blind = true;
+	waiters[2].blind = true;
+	kq->blind = true;
 	kqt_look(kq);
 	KUNIT_EXPECT_TRUE(test, kq->relook);
 	kqt_end(kn, false);
 	KUNIT_EXPECT_TRUE(test, waiters[0].picked);
-	KUNIT_EXPECT_TRUE(test, waiters[1].picked);
+	KUNIT_EXPECT_FALSE(test, waiters[1].picked);
+	KUNIT_EXPECT_TRUE(test, waiters[2].picked);
+	kqt_leave(kq, &waiters[1], 1);
 	KUNIT_EXPECT_FALSE(test, kq->relook);
+	KUNIT_EXPECT_FALSE(test, kq->blind);
 	KUNIT_EXPECT_EQ(test, kq->away, 0);
 	KUNIT_EXPECT_EQ(test, kq->returns, returns + 1);
 	/* Ready, it moves to the other list. */
