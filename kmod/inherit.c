@@ -39,6 +39,19 @@ static int kq_next_queue_fd(unsigned int fd)
 	return iterate_fd(current->files, fd, kq_is_queue_fd, NULL);
 }
 
+/*
+ * Does the child get a copy? Not over a gain of rights: the parent may be a
+ * set-user-ID program that knows nothing of a queue it was run with, and would pay
+ * for the copy and wait for what it watches. Who gave up root's keeps them.
+ */
+static bool kq_is_copied(const struct kq *kq, const struct files_struct *parent)
+{
+	if (!READ_ONCE(kq->copied) || READ_ONCE(kq->files) != parent)
+		return false;
+	return kq_user_is(kq->user, GLOBAL_ROOT_UID) ||
+	       (kq_user_is(kq->user, current_uid()) && kq_user_is(kq->user, current_euid()));
+}
+
 /* The copy of a queue, made if this is the first number of it. */
 static struct kq_heir *kq_heir_get(struct list_head *heirs, struct file *file)
 {
@@ -287,7 +300,6 @@ void kq_inherit(const struct files_struct *parent, bool copies)
 {
 	struct kq_heir *heir, *next_heir;
 	struct file *file;
-	struct kq *kq;
 	LIST_HEAD(heirs);
 	int next;
 
@@ -295,9 +307,8 @@ void kq_inherit(const struct files_struct *parent, bool copies)
 		file = fget(next - 1);
 		if (!file)
 			continue;
-		kq = kq_from_file(file);
 		heir = ERR_PTR(-EBADF);
-		if (copies && READ_ONCE(kq->copied) && READ_ONCE(kq->files) == parent)
+		if (copies && kq_is_copied(kq_from_file(file), parent))
 			heir = kq_heir_get(&heirs, file);
 		if (!IS_ERR(heir))
 			kq_replace_fd(next - 1, heir->to);

@@ -10,6 +10,8 @@
 #include "kq_fork.h"
 #include "kq_proc.h"
 
+#define FORK_USER	65534	/* any that is not root */
+
 /* Two processes do the same thing in turn; each sees its own queue. */
 
 struct pair {
@@ -146,6 +148,40 @@ KQ_TEST(copies_are_copied, "KQ-093", "the copy is copied to the child's children
 
 	ASSERT_OK(kq_add(kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
 	fork_run(child_of_generations, &kq);
+	grandchild(&kq);
+}
+
+/* Who makes the queue, and who forks: root has kept its rights for later. */
+static const struct {
+	const char *name;
+	uid_t real, effective, later;
+	bool copied;
+} rights[] = {
+	{ "same", FORK_USER, FORK_USER, FORK_USER, true },
+	{ "gained", FORK_USER, FORK_USER, 0, false },
+	{ "given_up", 0, 0, FORK_USER, true },
+};
+
+KQ_TEST_EACH(rights_decide, "KQ-093", "a process that gained rights after it had the queue forks without it", rights)
+{
+	pid_t child;
+	int kq;
+
+	if (setresuid(variant->real, variant->effective, 0))
+		KQ_SKIP("needs root to be another user");
+	kq = fork_queue();
+	ASSERT_OK(kq_add(kq, 1, EVFILT_USER, EV_CLEAR, 0, 0, NULL));
+	/* What a set-user-ID program has: the real user is who ran it. */
+	ASSERT_SYS(seteuid(0));
+	ASSERT_SYS(setresuid(variant->real ? (uid_t)-1 : variant->later, variant->later, 0));
+	child = kq_fork();
+	if (!child) {
+		ASSERT_EQ(fork_is_open(kq), variant->copied);
+		if (variant->copied)
+			grandchild(&kq);
+		_exit(0);
+	}
+	kq_reap(child);
 	grandchild(&kq);
 }
 
