@@ -9,6 +9,7 @@
 
 #include "kq_call.h"
 #include "kq_filter.h"
+#include "filters/sock.h"
 #include "kq_race.h"
 
 /* What becomes of a knote a scan has taken. */
@@ -74,6 +75,9 @@ static bool kq_may_stall(struct kq_knote *kn)
 	case KQ_KIND_INOTIFY:
 	case KQ_KIND_FANOTIFY:
 		return true;
+	/* On the ready list its file is referenced. */
+	case KQ_KIND_SOCK:
+		return kqf_is_asked(kqf_sk(kq_knote_fd(kn)));
 	}
 	return false;
 }

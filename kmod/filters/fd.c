@@ -79,7 +79,7 @@ s64 kqf_fd_mark(const struct kq_knote *kn, s64 dflt)
 }
 
 /**
- * kqf_fd_ioctl() - FIONREAD, for objects known to answer without sleeping
+ * kqf_fd_ioctl() - FIONREAD, for objects known to answer without waiting for others
  * @kfd: descriptor of a socket, tty or inotify
  * @res: has the scratch space
  *

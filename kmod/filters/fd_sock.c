@@ -13,11 +13,6 @@
 #include "fd.h"
 #include "sock.h"
 
-static bool kqf_is_stream(const struct sock *sk)
-{
-	return sk->sk_type == SOCK_STREAM || sk->sk_type == SOCK_SEQPACKET;
-}
-
 /* Whose sk_state has TCP's values: TCP, MPTCP and SCTP; TIPC; SMC. */
 static bool kqf_has_tcp_states(const struct sock *sk)
 {

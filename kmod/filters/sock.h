@@ -23,4 +23,15 @@ static inline bool kqf_is_tcp(const struct sock *sk)
 	return kqf_is_inet(sk) && sk->sk_type == SOCK_STREAM && sk->sk_protocol == IPPROTO_TCP;
 }
 
+static inline bool kqf_is_stream(const struct sock *sk)
+{
+	return sk->sk_type == SOCK_STREAM || sk->sk_type == SOCK_SEQPACKET;
+}
+
+/* Only FIONREAD tells the bytes of this one: it may sleep, and fault at the eventlist. */
+static inline bool kqf_is_asked(const struct sock *sk)
+{
+	return kqf_is_stream(sk) && !kqf_is_tcp(sk) && sk->sk_family != AF_UNIX;
+}
+
 #endif /* KQF_SOCK_H */
