@@ -289,7 +289,7 @@ KQ_TEST_EACH(end_in_any_order, "KQ-104 KQ-105",
 	struct leak_counts before;
 
 	leak_count(&before);
-	for (int round = 0; round < 2 * 10; round++) {
+	for (int round = 0; round < 2 * 20; round++) {
 		int kq = new_queue(), events = 0;
 		struct fd_ring ring;
 
