@@ -377,3 +377,23 @@ KQ_TEST(number_watched_while_disabled, "KQ-193",
 	ASSERT_EQ(events[1].data, W_EXITCODE(9, 0));
 	proc_assert_gone(kq, child);
 }
+
+KQ_TEST(number_tracked_while_disabled, "KQ-193 KQ-195",
+	"an end that a disabled knote holds comes when a tracked child gets its number")
+{
+	struct kevent events[2];
+	int kq = kq_new(), turn, second_turn, end;
+	pid_t child = proc_idle(&turn);
+
+	ASSERT_OK(kq_add(kq, child, EVFILT_PROC, EV_DISABLE, NOTE_EXIT, 0, PROC_MARK));
+	proc_say(turn, 7);
+	ASSERT_EQ(proc_status(child), W_EXITCODE(7, 0));
+	kq_fence(kq);
+	ASSERT_OK(proc_add(kq, getpid(), NOTE_TRACK));
+	idle_with_number(child, &second_turn);
+	proc_take(kq, events, 2);
+	end = events[0].fflags & NOTE_EXIT ? 0 : 1;
+	PROC_ENDED(events[end], child, NOTE_EXIT, W_EXITCODE(7, 0));
+	ASSERT_EQ(events[!end].ident, (uintptr_t)child);
+	ASSERT_TRUE(events[!end].fflags & NOTE_CHILD);
+}
