@@ -5,6 +5,7 @@
  */
 #include "kq_test.h"
 #include "kq_fd.h"
+#include "kq_mptcp.h"
 #include <linux/userfaultfd.h>
 #include <sys/inotify.h>
 
@@ -179,19 +180,10 @@ static int asked_inotify(void)
 
 static int asked_mptcp(void)
 {
-	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int listener = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP), client, fd;
-	socklen_t size = sizeof(address);
+	struct sockaddr_in address;
+	int listener = mptcp_listener(&address), client = mptcp_socket(0), fd;
 
-	if (listener < 0)
-		KQ_SKIP("this kernel has no MPTCP, or net.mptcp.enabled is 0");
-	ASSERT_SYS(bind(listener, (struct sockaddr *)&address, size));
-	ASSERT_SYS(listen(listener, 1));
-	ASSERT_SYS(getsockname(listener, (struct sockaddr *)&address, &size));
-	client = ASSERT_SYS(socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP));
-	ASSERT_SYS(connect(client, (struct sockaddr *)&address, size));
+	ASSERT_SYS(connect(client, (struct sockaddr *)&address, sizeof(address)));
 	fd = ASSERT_SYS(accept(listener, NULL, NULL));
 	kq_write(client, "x", 1);
 	kq_await_poll(fd, POLLIN);
